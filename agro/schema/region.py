@@ -1,0 +1,161 @@
+"""A region: a folder of YAML. Unknown keys are refused, so a misspelt one is never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from agro.schema.crops import parse_error, read_yaml
+from agro.schema.errors import ConfigError
+
+REGION_FILE = "region.yaml"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ParcelsSource(_Strict):
+    """Field boundaries: any vector format, any CRS."""
+
+    path: str
+    layer: str | None = None
+    crs: str | None = None  # only when the file does not say
+    columns: dict[str, str] = {}  # contract column (without "agro:") -> column of the file
+    crops: dict[str, str] = {}  # crop as named in the file -> crop key
+    defaults: dict[str, Any] = {}  # crop, irrigation, sowing_date, flow_m3_h ... when the file is silent
+
+
+class ImagerySpec(_Strict):
+    """Where pixels come from. `kind` is an entry point of the group ``agro.imagery``."""
+
+    kind: str  # stac, geotiff, cube, table
+    path: str
+    options: dict[str, Any] = {}
+
+
+class WeatherSpec(_Strict):
+    """One link of the weather chain, best first."""
+
+    kind: Literal["station", "forecast", "climatology"]
+    path: str
+    options: dict[str, Any] = {}
+
+
+class SoilSpec(_Strict):
+    """One link of the soil chain, best first."""
+
+    kind: Literal["table", "texture"]
+    path: str | None = None
+    texture: str | None = None
+    source: str = "survey"  # said on each row: laboratory, survey ...
+
+
+class MaskOptions(_Strict):
+    """How the scene classification is used."""
+
+    drop: tuple[int, ...] = (0, 1, 3, 8, 9, 10, 11)
+    dilate_m: float = Field(60.0, ge=0, le=500)
+
+
+class ObservationOptions(_Strict):
+    """How parcels are read off the pixels."""
+
+    indices: tuple[str, ...] = ("ndvi", "evi2", "ndmi", "ndre")
+    buffer_m: float = Field(5.0, ge=0)
+    min_pixels: float = Field(8.0, gt=0)
+    min_valid_frac: float = Field(0.4, gt=0, le=1)
+
+
+class AdviceOptions(_Strict):
+    """Limits that the people of the region set; see also ``rules.yaml``."""
+
+    outlook_d: int = Field(7, ge=1, le=15)
+    max_clear_age_d: int = Field(15, ge=1)
+    water_price_per_m3: float | None = Field(None, ge=0)
+    currency: str = "MAD"
+    price_date: date | None = None
+
+
+class Place(_Strict):
+    """Name and position of the region."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{1,60}$")
+    name: Mapping[str, str]
+    simulated: bool = False
+    timezone: str = "Africa/Casablanca"
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    elevation_m: float = Field(ge=-430, le=9000)
+    crs: str | None = None  # None: the UTM zone of the parcels
+
+
+class Region(_Strict):
+    """Everything the weekly pipeline needs to know of a region."""
+
+    place: Place
+    parcels: ParcelsSource
+    imagery: ImagerySpec
+    weather: tuple[WeatherSpec, ...] = Field(min_length=1)
+    soil: tuple[SoilSpec, ...] = Field(min_length=1)
+    irrigation: str | None = None  # CSV of reported events
+    yield_history: str | None = None  # CSV parcel_uid, season, crop, yield_t_ha, source
+    index_history: str | None = None  # CSV of past seasons' observations, as the observations table
+    season_start: date | None = None  # start of the balance; default: 1 September before the run date
+    initial_depletion_frac: float = Field(0.5, ge=0, le=1)
+    mask: MaskOptions = MaskOptions()
+    observe: ObservationOptions = ObservationOptions()
+    advice: AdviceOptions = AdviceOptions()
+    languages: tuple[Literal["fr", "ar", "en"], ...] = ("fr", "ar", "en")
+
+    _folder: Path = PrivateAttr(default=Path("."))
+
+    @property
+    def folder(self) -> Path:
+        """Folder of ``region.yaml``; relative paths start there."""
+        return self._folder
+
+    def resolve(self, path: str) -> Path:
+        """A path of the region file, relative to its folder."""
+        return (self._folder / path).resolve()
+
+    @property
+    def crops_file(self) -> Path | None:
+        """Local crop table, when the region has one."""
+        path = self._folder / "crops.yaml"
+        return path if path.exists() else None
+
+    @property
+    def soils_file(self) -> Path | None:
+        """Local texture table, when the region has one."""
+        path = self._folder / "soils.yaml"
+        return path if path.exists() else None
+
+    @property
+    def rules_file(self) -> Path | None:
+        """Local rules, when the region has them."""
+        path = self._folder / "rules.yaml"
+        return path if path.exists() else None
+
+
+def load_region(folder: Path) -> Region:
+    """Read ``region.yaml`` of a folder.
+
+    Raises
+    ------
+    ConfigError
+        Folder or file missing, or a wrong, missing or unknown key.
+    """
+    path = folder / REGION_FILE
+    if not path.exists():
+        raise ConfigError(f"no {REGION_FILE} here", where=str(folder), do="Make one with: agro new-region DIR")
+    try:
+        region = Region.model_validate(read_yaml(path) or {})
+    except ValidationError as error:
+        raise parse_error(error, path) from error
+    region._folder = folder.resolve()
+    return region
