@@ -52,6 +52,12 @@ _UNITS = ("m3_ha", "t_ha", "q_ha", "m3_h", "mm", "m3", "ha", "pct")
 _PLURAL_COMMENT = re.compile(r"plural:\s*(\w+)")
 
 
+class Shown(str):
+    """Text already in the form that is shown: as a parameter of another sentence it is set as it is."""
+
+    __slots__ = ()
+
+
 class _Entry:
     """One message of a catalogue: its forms, and the parameter that chooses among them."""
 
@@ -177,7 +183,7 @@ class Translator:
         """Whether the key has a translation."""
         return key in self._entries
 
-    def text(self, key: str, **params: Any) -> str:
+    def text(self, key: str, **params: Any) -> Shown:
         """Say the sentence of `key` with its parameters formatted for the language.
 
         Parameters
@@ -207,17 +213,17 @@ class Translator:
         try:
             if entry.counted is not None:
                 form = entry.forms[self._plural_index(params[entry.counted])]
-            return form.format_map(_Formatted(self, params))
+            return Shown(form.format_map(_Formatted(self, params)))
         except KeyError as error:
             raise ContractError(
                 f"{key!r} needs the parameter {error.args[0]!r}", where="message", do="Give the parameter"
             ) from error
 
-    def message(self, message: Message) -> str:
+    def message(self, message: Message) -> Shown:
         """Say the sentence of an advice record's :class:`~agro.schema.advice.Message`."""
         return self.text(message.key, **message.params)
 
-    def number(self, value: float | None, decimals: int | None = None, signed: bool = False) -> str:
+    def number(self, value: float | None, decimals: int | None = None, signed: bool = False) -> Shown:
         """Write a number in the locale's shape; a dash for None and NaN.
 
         Parameters
@@ -230,7 +236,7 @@ class Translator:
             Write the plus sign too.
         """
         if is_missing(value):
-            return MISSING
+            return Shown(MISSING)
         rounded = _rounded(value, decimals)
         places = max(0, -int(rounded.as_tuple().exponent))
         pattern = "#,##0" + ("." + "0" * places if places else "")
@@ -239,7 +245,7 @@ class Translator:
             if rounded == 0:
                 pattern = pattern.split(";")[0][1:]
         if self.language != "ar":
-            return format_decimal(rounded, pattern, locale=self.locale, group_separator=True).replace("-", "−")
+            return Shown(format_decimal(rounded, pattern, locale=self.locale, group_separator=True))
         shown = format_decimal(
             rounded, pattern, locale=self.locale, numbering_system="arab" if self.digits == "arabic-indic" else "latn"
         )
@@ -248,59 +254,59 @@ class Translator:
             shown = shown.replace(".", _NARROW_NO_BREAK_SPACE)
         else:
             shown = shown.translate(_TO_ARABIC_INDIC)
-        shown = re.sub(r"[\u061c\u200e\u200f]", "", shown).replace("-", "−")
+        shown = re.sub(r"[\u061c\u200e\u200f]", "", shown)
         # A sign before digits would jump to their other side in right-to-left text.
-        return f"{_LEFT_TO_RIGHT_ISOLATE}{shown}{_POP_ISOLATE}" if shown[0] in "−+" else shown
+        return Shown(f"{_LEFT_TO_RIGHT_ISOLATE}{shown}{_POP_ISOLATE}" if shown[0] in "-+" else shown)
 
-    def quantity(self, value: float | None, unit: str, decimals: int | None = None) -> str:
+    def quantity(self, value: float | None, unit: str, decimals: int | None = None) -> Shown:
         """Write a number with its unit, `unit` being a key ``unit.*``: mm, m3, m3_ha, ha, pct ..."""
         if is_missing(value):
-            return MISSING
+            return Shown(MISSING)
         return self._entry_text(f"unit.{unit}", self.number(value, decimals))
 
-    def unit(self, unit: str) -> str:
+    def unit(self, unit: str) -> Shown:
         """Write a unit alone, for a table's head."""
-        return self._entry_text(f"unit.{unit}", "").strip(" \u00a0\u202f")
+        return Shown(self._entry_text(f"unit.{unit}", "").strip(" \u00a0\u202f"))
 
-    def date(self, value: date | str | None, form: Literal["day", "short", "long", "full"] = "day") -> str:
+    def date(self, value: date | str | None, form: Literal["day", "short", "long", "full"] = "day") -> Shown:
         """Write a date; `form` is day ("Tue 21 May"), short ("21 May"), long (with the year) or full (all of it)."""
         if is_missing(value):
-            return MISSING
+            return Shown(MISSING)
         shown = format_date(_as_date(value), _DATE_PATTERNS[form][self.language], locale=self.locale)
-        return shown.translate(_TO_ARABIC_INDIC) if self.digits == "arabic-indic" else shown
+        return Shown(shown.translate(_TO_ARABIC_INDIC) if self.digits == "arabic-indic" else shown)
 
-    def name(self, text: str | None, limit: int | None = None) -> str:
+    def name(self, text: str | None, limit: int | None = None) -> Shown:
         """Write free text (a field's name, an identifier), cleaned, and isolated where its direction is another."""
         if is_missing(text):
-            return MISSING
+            return Shown(MISSING)
         shown = clean_text(str(text), limit)
-        return self.isolate(shown) if shown else MISSING
+        return self.isolate(shown) if shown else Shown(MISSING)
 
-    def isolate(self, text: str) -> str:
+    def isolate(self, text: str) -> Shown:
         """Keep text of another direction from disturbing its surroundings."""
         kinds = {unicodedata.bidirectional(c) for c in text}
         other = kinds & ({"L", "EN"} if self.direction == "rtl" else {"R", "AL", "AN"})
-        return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}" if other else text
+        return Shown(f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}" if other else text)
 
-    def word(self, group: str, key: str | None, names: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    def word(self, group: str, key: str | None, names: Mapping[str, Mapping[str, str]] | None = None) -> Shown:
         """Say the word of an open vocabulary: ``<group>.<key>`` of the catalogue, else `names`, else the key itself.
 
         Crops, soil and weather sources can be added by a region without touching the catalogues.
         """
         if is_missing(key):
-            return MISSING
+            return Shown(MISSING)
         if names and self.language in names.get(str(key), {}):
             return self.name(names[str(key)][self.language])
         entry = f"{group}.{key}"
-        return self._entries[entry].forms[0] if entry in self._entries else self.name(_spoken(str(key)))
+        return Shown(self._entries[entry].forms[0]) if entry in self._entries else self.name(_spoken(str(key)))
 
-    def _entry_text(self, key: str, shown: str) -> str:
+    def _entry_text(self, key: str, shown: str) -> Shown:
         entry = self._entries.get(key)
         if entry is None:
             raise ContractError(
                 f"no {self.language} wording for {key!r}", where="message catalogue", do="Add it to the .po file"
             )
-        return entry.forms[0].format(n=shown)
+        return Shown(entry.forms[0].format(n=shown))
 
     def _plural_index(self, value: Any) -> int:
         if is_missing(value):
@@ -310,6 +316,8 @@ class Translator:
         return tags.index(category) if category in tags else len(tags) - 1
 
     def _format(self, name: str, value: Any, params: Mapping[str, Any]) -> str:
+        if isinstance(value, Shown):
+            return value
         if is_missing(value):
             return MISSING
         if name in ("what", "why"):

@@ -97,7 +97,7 @@ def test_numbers_by_locale() -> None:
     assert Translator("en").number(1234.5, 1) == "1,234.5"
     assert Translator("ar").number(1234.5, 1) == "1\u202f234,5"
     assert Translator("ar", "arabic-indic").number(1234.5, 1) == "١٬٢٣٤٫٥"
-    assert Translator("ar").number(-3) == "\u2066−3\u2069"
+    assert Translator("ar").number(-3) == "\u2066-3\u2069"
     assert Translator("fr").number(0.004, 2, signed=True) == "0,00"
     assert Translator("fr").number(0.04, 2, signed=True) == "+0,04"
     assert Translator("en").number(-0.01) == "0"
