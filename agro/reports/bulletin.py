@@ -130,6 +130,7 @@ class Bulletin:
     weather: WeatherWeek
     curves: tuple[Curve, ...]
     yields: tuple[YieldGroup, ...]
+    previous_on: date | None
     follow_up: FollowUp | None
     quality: DataQuality
     contact: str | None
@@ -219,6 +220,7 @@ def build_bulletin(
         weather=weather_week(run.read("weather"), issued_on),
         curves=_curves(run, ordered, issued_on),
         yields=_yields(run, parcels),
+        previous_on=previous_on,
         follow_up=_follow_up(run, parcels, ordered, previous, previous_on, previous_confirmed, issued_on),
         quality=data_quality(run, issued_on, len(known), previous_on),
         contact=described.get("contact"),

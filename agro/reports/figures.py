@@ -27,7 +27,7 @@ FONTS_DIR = Path(__file__).parent / "fonts"
 #: Fill, hatch and hatch colour of each state. Colours of Okabe & Ito (2008), https://jfly.uni-koeln.de/color/
 STATE_STYLES: dict[str, tuple[str, str, str]] = {
     "irrigate": ("#0072B2", "", "#ffffff"),
-    "awaiting": ("#CC79A7", "....", "#4d1f3a"),
+    "awaiting": ("#CC79A7", "+++", "#4d1f3a"),
     "inspect": ("#E69F00", "xxx", "#6b4a00"),
     "abstain": ("#bbbbbb", "\\\\\\", "#666666"),
     "hold": ("#9fd9c4", "", "#009E73"),
@@ -168,15 +168,18 @@ def _map_axes(figure: Figure, shapes: dict[str, Any], tr: Translator, legend_sha
     right, top = bounds[:, 2:].max(axis=0)
     margin = 0.04 * max(right - left, top - bottom, 50.0)
     axes = figure.add_axes((0.01, legend_share, 0.98, 0.99 - legend_share))
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlim(left - margin, right + margin)
-    axes.set_ylim(bottom - 2.6 * margin, top + margin)
+    # Room below for the scale bar; then the shorter side is widened so that a metre is as long both ways.
+    left, right, bottom, top = left - margin, right + margin, bottom - 2.6 * margin, top + margin
+    width, height = axes.get_position().size * figure.get_size_inches()
+    wider = max(right - left, (top - bottom) * width / height)
+    taller = wider * height / width
+    axes.set_xlim((left + right - wider) / 2, (left + right + wider) / 2)
+    axes.set_ylim((bottom + top - taller) / 2, (bottom + top + taller) / 2)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_facecolor("#f4f2ec")
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.apply_aspect()
     x0, x1 = axes.get_xlim()
     y0, y1 = axes.get_ylim()
     length = _round_length((x1 - x0) / 5)
@@ -235,8 +238,17 @@ def _legend_patch(fill: str, hatch: str, hatch_color: str, label: str) -> Any:
 
 
 def _legend(figure: Figure, handles: list[Any], tr: Translator, columns: int, y: float, size: float = 7.5) -> None:
+    from matplotlib.patches import Patch
+
+    if tr.direction == "rtl":
+        # matplotlib fills columns from the left: give it the columns in reverse, each still read downwards.
+        rows = -(-len(handles) // columns)
+        padded = handles + [Patch(alpha=0, label=" ")] * (rows * columns - len(handles))
+        handles = [
+            handle for column in reversed(range(columns)) for handle in padded[column * rows : (column + 1) * rows]
+        ]
     figure.legend(
-        handles=handles[:: -1 if tr.direction == "rtl" else 1], loc="lower center", bbox_to_anchor=(0.5, y), ncols=columns, frameon=False, fontsize=size,
+        handles=handles, loc="lower center", bbox_to_anchor=(0.5, y), ncols=columns, frameon=False, fontsize=size,
         markerfirst=tr.direction == "ltr", handlelength=1.8, handleheight=1.1, columnspacing=1.3, handletextpad=0.5,
     )  # fmt: skip
 
@@ -443,8 +455,9 @@ def _draw_curve(axes: Axes, curve: Curve, bulletin: Bulletin, tr: Translator) ->
     axes.plot(seen["date"], seen["value"], "o", color=_INK, ms=2.2, mew=0)
     axes.set_ylim(0, 1)
     dates = pd.to_datetime(curve.current["date"])
-    ticks = pd.date_range(dates.min(), dates.max(), periods=4)
-    axes.set_xticks(date2num(ticks), [_set(tr, tr.date(t.date(), "short")) for t in ticks], fontsize=6.5)
+    months = pd.date_range(dates.min(), dates.max(), freq="MS")
+    months = months[:: max(1, -(-len(months) // 6))]
+    axes.set_xticks(date2num(months), [_set(tr, tr.date(month, "month")) for month in months], fontsize=6.5)
     _number_ticks(axes, tr, 1)
     axes.set_axisbelow(True)
     axes.grid(axis="y", color="#dde1e4", lw=0.5)
@@ -454,13 +467,12 @@ def _draw_curve(axes: Axes, curve: Curve, bulletin: Bulletin, tr: Translator) ->
     absent = [tr.text("figure.no_last_season")] if curve.last_season is None else []
     absent += [tr.text("figure.few_neighbours")] if curve.neighbours is None else []
     if absent:
-        x = 0.015 if tr.direction == "ltr" else 0.985
         axes.text(
-            x,
+            0.015,
             0.97,
             _set(tr, "\n".join(absent)),
             transform=axes.transAxes,
-            ha=side,
+            ha="left",
             va="top",
             fontsize=5.8,
             color=_MUTED,

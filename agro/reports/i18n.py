@@ -41,6 +41,7 @@ _PLURALS = {"en": ("one", "other"), "fr": ("one", "other"), "ar": ("zero", "one"
 _DATE_PATTERNS = {
     "day": {"en": "EEE d MMM", "fr": "EEE d MMM", "ar": "EEEE d MMMM"},
     "short": {"en": "d MMM", "fr": "d MMM", "ar": "d MMM"},
+    "month": {"en": "MMM", "fr": "MMM", "ar": "MMMM"},
     "long": {"en": "d MMMM y", "fr": "d MMMM y", "ar": "d MMMM y"},
     "full": {"en": "EEEE d MMMM y", "fr": "EEEE d MMMM y", "ar": "EEEE d MMMM y"},
 }
@@ -223,7 +224,9 @@ class Translator:
         """Say the sentence of an advice record's :class:`~agro.schema.advice.Message`."""
         return self.text(message.key, **message.params)
 
-    def number(self, value: float | None, decimals: int | None = None, signed: bool = False) -> Shown:
+    def number(
+        self, value: float | None, decimals: int | None = None, signed: bool = False, grouped: bool = True
+    ) -> Shown:
         """Write a number in the locale's shape; a dash for None and NaN.
 
         Parameters
@@ -234,12 +237,14 @@ class Translator:
             Digits after the separator; by default none from 10 up or for whole numbers, one below.
         signed : bool
             Write the plus sign too.
+        grouped : bool
+            Separate thousands; not for a year.
         """
         if is_missing(value):
             return Shown(MISSING)
         rounded = _rounded(value, decimals)
         places = max(0, -int(rounded.as_tuple().exponent))
-        pattern = "#,##0" + ("." + "0" * places if places else "")
+        pattern = ("#,##0" if grouped else "0") + ("." + "0" * places if places else "")
         if signed:
             pattern = f"+{pattern};-{pattern}"
             if rounded == 0:
@@ -264,12 +269,18 @@ class Translator:
             return Shown(MISSING)
         return self._entry_text(f"unit.{unit}", self.number(value, decimals))
 
+    def signed_percent(self, value: float | None) -> Shown:
+        """Write a change in percent with its sign."""
+        if is_missing(value):
+            return Shown(MISSING)
+        return self._entry_text("unit.pct", self.number(value, 0, signed=True))
+
     def unit(self, unit: str) -> Shown:
         """Write a unit alone, for a table's head."""
         return Shown(self._entry_text(f"unit.{unit}", "").strip(" \u00a0\u202f"))
 
-    def date(self, value: date | str | None, form: Literal["day", "short", "long", "full"] = "day") -> Shown:
-        """Write a date; `form` is day ("Tue 21 May"), short ("21 May"), long (with the year) or full (all of it)."""
+    def date(self, value: date | str | None, form: Literal["day", "short", "month", "long", "full"] = "day") -> Shown:
+        """Write a date; `form` is day ("Tue 21 May"), short ("21 May"), month, long (with the year) or full (all of it)."""
         if is_missing(value):
             return Shown(MISSING)
         shown = format_date(_as_date(value), _DATE_PATTERNS[form][self.language], locale=self.locale)
