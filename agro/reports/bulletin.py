@@ -205,7 +205,10 @@ def build_bulletin(
     for record, decision in published:
         lines[record.parcel_uid] = _published_line(facts[record.parcel_uid], record, decision)
     for record in awaiting:
-        lines[record.parcel_uid] = _line(facts[record.parcel_uid], state="awaiting", escalation=record.escalation)
+        seen = record.last_clear_date or facts[record.parcel_uid]["last_clear_date"]
+        lines[record.parcel_uid] = _line(
+            {**facts[record.parcel_uid], "last_clear_date": seen}, state="awaiting", escalation=record.escalation
+        )
     for uid in known - set(lines):
         lines[uid] = _line(facts[uid], state="missing")
     ordered = tuple(sorted(lines.values(), key=_rank))

@@ -317,7 +317,11 @@ class Translator:
             raise ContractError(
                 f"no {self.language} wording for {key!r}", where="message catalogue", do="Add it to the .po file"
             )
-        return Shown(entry.forms[0].format(n=shown))
+        filled = entry.forms[0].format(n=shown)
+        if key == "unit.pct" and _LEFT_TO_RIGHT_ISOLATE in filled:  # the sign and the percent sign hold together
+            bare = filled.replace(_LEFT_TO_RIGHT_ISOLATE, "").replace(_POP_ISOLATE, "")
+            filled = f"{_LEFT_TO_RIGHT_ISOLATE}{bare}{_POP_ISOLATE}"
+        return Shown(filled)
 
     def _plural_index(self, value: Any) -> int:
         if is_missing(value):

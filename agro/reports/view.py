@@ -33,23 +33,24 @@ def bulletin_view(bulletin: Bulletin, tr: Translator, pictures: dict[str, Pictur
     -------
     dict
         ``lang``, ``dir``, ``title``, ``region``, ``issued``, ``simulated`` (or None), ``page`` (with ``{page}`` and
-        ``{pages}``), ``sections``: list of ``id``, ``number``, ``title``, ``wide``, ``blocks``. A block's ``kind`` is
-        lines, text, table, figures, cards or sign.
+        ``{pages}``), ``sections``: list of ``id``, ``number``, ``title``, ``blocks``. A block's ``kind`` is lines, list, text,
+        table, figures, cards or sign; ``wide`` ones want a page on its side.
     """
     makers = {
         "lines": _lines, "weather": _weather, "fields": _fields, "maps": _maps, "watch": _watch,
         "yield": _yield, "follow": _follow, "quality": _quality, "sources": _sources,
     }  # fmt: skip
-    sections = [
+    sections: list[dict[str, Any]] = [
         {
             "id": name,
             "number": tr.number(i),
             "title": tr.text(f"section.{name}"),
-            "wide": name == "fields",
             "blocks": make(bulletin, tr, pictures),
         }
         for i, (name, make) in enumerate(makers.items(), start=1)
     ]
+    for section in sections:
+        section["blocks"] = [{"wide": False, **block} for block in section["blocks"]]
     return {
         "lang": tr.language,
         "dir": tr.direction,
@@ -81,8 +82,9 @@ def _cell(text: str, sub: str = "", state: str | None = None, share: float | Non
     return {"text": text, "sub": sub, "color": color, "share": shown_share}
 
 
-def _column(label: str, unit: str = "", numeric: bool = False, weight: float = 1.0) -> Block:
-    return {"label": label, "unit": unit, "numeric": numeric, "weight": weight}
+def _column(label: str, unit: str = "", numeric: bool = False, weight: float = 1.0, free: bool = False) -> Block:
+    """One column; `free` holds names, which may break anywhere."""
+    return {"label": label, "unit": unit, "numeric": numeric, "weight": weight, "free": free}
 
 
 def _table(columns: Sequence[Block], rows: Sequence[Sequence[Block]], title: str = "", dense: bool = False) -> Block:
@@ -91,6 +93,7 @@ def _table(columns: Sequence[Block], rows: Sequence[Sequence[Block]], title: str
         "title": title,
         "columns": list(columns),
         "rows": [list(row) for row in rows],
+        "wide": dense,
         "dense": dense,
     }
 
@@ -234,7 +237,7 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
     numbers = _numbered(bulletin)
     columns = [
         _column(tr.text("column.number"), weight=0.6),
-        _column(tr.text("column.field"), weight=3.2),
+        _column(tr.text("column.field"), weight=3.2, free=True),
         _column(tr.text("column.crop"), weight=2.2),
         _column(tr.text("column.eta"), tr.unit("mm"), numeric=True, weight=1.15),
         _column(tr.text("column.rain"), tr.unit("mm"), numeric=True),
@@ -252,11 +255,6 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
     for line in bulletin.lines:
         area = tr.quantity(line.area_ha, "ha", 1)
         irrigated = line.amount_mm is not None
-        dose_note = (
-            tr.text("fields.edited_mark")
-            if line.edited and irrigated
-            else _spread(tr, line.amount_low_mm, line.amount_high_mm)
-        )
         rows.append(
             [
                 _cell(tr.number(numbers[line.parcel_uid])),
@@ -269,8 +267,15 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
                 _cell(tr.number(line.rain_mm, 0)),
                 _cell(tr.number(line.irrigation_mm, 0)),
                 _cell(tr.quantity(100 * line.depletion_frac, "pct", 0), share=line.depletion_frac),
-                _cell(tr.text(f"state.{line.state}"), state=line.state),
-                _cell(tr.number(line.amount_mm, 0) if irrigated else "", dose_note),
+                _cell(
+                    tr.text(f"state.{line.state}"),
+                    tr.text("fields.edited_mark") if line.edited else "",
+                    state=line.state,
+                ),
+                _cell(
+                    tr.number(line.amount_mm, 0) if irrigated else "",
+                    _spread(tr, line.amount_low_mm, line.amount_high_mm),
+                ),
                 _cell(tr.number(10 * line.gross_mm, 0) if line.gross_mm is not None else ""),
                 _cell(tr.number(line.volume_m3, 0) if line.volume_m3 is not None else ""),
                 _cell((tr.number(line.hours) if line.hours is not None else MISSING) if irrigated else ""),
@@ -278,7 +283,7 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
                 _confidence(line, tr),
             ]
         )
-    blocks = [_table(columns, rows, dense=True), _text(tr.text("fields.note"), "note")]
+    blocks = [_table(columns, rows, dense=True), {**_text(tr.text("fields.note"), "note"), "wide": True}]
     cards = [
         _card(line, numbers[line.parcel_uid], tr)
         for line in bulletin.lines
@@ -319,7 +324,7 @@ def _card(line: ParcelLine, number: int, tr: Translator) -> Block:
     if line.decision_reason:
         notes.append(tr.text("fields.decision_reason", reason=tr.name(line.decision_reason, _NOTE_LIMIT)))
     if not line.edited:
-        notes += [tr.message(reason) for reason in line.reasons[:3]]
+        notes += [tr.message(reason) for reason in line.reasons[: 1 if line.state == "hold" else 3]]
         if line.counterfactual is not None:
             notes.append(tr.message(line.counterfactual))
     return {
@@ -344,7 +349,7 @@ def _watch(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
     numbers = _numbered(bulletin)
     columns = [
         _column(tr.text("column.number"), weight=0.4),
-        _column(tr.text("column.field"), weight=2.4),
+        _column(tr.text("column.field"), weight=2.4, free=True),
         _column(tr.text("column.crop_only"), weight=1.3),
         _column(tr.text("column.why"), weight=4.6),
         _column(tr.text("column.last_clear"), weight=1.4),
@@ -495,7 +500,7 @@ def _quality(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[
         ("irrigation", of(quality.irrigation_reported), ""),
         ("rejected", refused, listed(items) if items else ""),
     ]
-    columns = [_column(tr.text("column.item"), weight=1.2), _column(tr.text("column.value"), weight=2.6)]
+    columns = [_column(tr.text("column.item"), weight=1.2), _column(tr.text("column.value"), weight=2.6, free=True)]
     return [_table(columns, [[_cell(tr.text(f"quality.{key}")), _cell(value, sub)] for key, value, sub in rows])]
 
 
