@@ -1,0 +1,1 @@
+"""The batch: plan, run, resume, and the command line."""

@@ -1,0 +1,199 @@
+"""Pixels to parcel observations, a day of imagery at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from agro import indices
+from agro.imagery import group_by_day, read_day
+from agro.parcels import CoverageWeights, observe_day
+from agro.schema.errors import AgroError, NoDataError
+from agro.schema.grid import Grid
+from agro.schema.provenance import digest_of
+from agro.schema.region import MaskOptions, ObservationOptions
+from agro.schema.tables import empty, validate
+from agro.sources.imagery import ImagerySource, Scene
+from agro.store.workspace import read_table, write_table
+from pipelines.units import Manifest, Unit, one_line
+
+STEP = "observe/1"
+#: Room around the parcels, so that clouds just outside are dilated into them.
+MARGIN_M = 300.0
+
+Progress = Callable[[str, int, int], None]
+
+
+def quiet(_stage: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a period of imagery gave."""
+
+    observations: pd.DataFrame
+    scenes: pd.DataFrame
+    rejected: pd.DataFrame
+    indices: tuple[str, ...]
+    days_read: int
+    days_reused: int
+
+
+def parcel_grid(parcels: gpd.GeoDataFrame, crs: str | None = None, resolution_m: float = 10.0) -> Grid:
+    """The grid over the parcels, in `crs` or the UTM zone of their middle."""
+    projected = parcels.to_crs(crs or parcels.estimate_utm_crs())
+    left, bottom, right, top = projected.total_bounds
+    bounds = (left - MARGIN_M, bottom - MARGIN_M, right + MARGIN_M, top + MARGIN_M)
+    return Grid.covering(bounds, projected.crs.to_string(), resolution_m)
+
+
+def usable_indices(wanted: Sequence[str], scenes: Sequence[Scene]) -> tuple[list[str], list[str]]:
+    """Indices whose bands the scenes offer, and the bands to read.
+
+    Raises
+    ------
+    AgroError
+        An index is not in the catalogue.
+    NoDataError
+        The scenes offer the bands of none.
+    """
+    catalogue = indices.catalogue()
+    unknown = sorted(set(wanted) - set(catalogue))
+    if unknown:
+        raise AgroError(f"unknown index {', '.join(unknown)}", where="observe.indices", do=f"Known: {', '.join(catalogue)}")
+    offered = {band for scene in scenes for band in scene.assets}
+    possible = [key for key in wanted if set(catalogue[key].bands) <= offered]
+    if not possible:
+        raise NoDataError(
+            f"the imagery offers {', '.join(sorted(offered)) or 'no band'}, enough for none of {', '.join(wanted)}",
+            where="imagery",
+            do="Ask for other indices or bring the bands",
+        )
+    return possible, sorted({band for key in possible for band in catalogue[key].bands})
+
+
+def _fingerprint(scenes: Sequence[Scene]) -> str:
+    """Digest of what the scenes are: identity, scaling, and size and time of local files."""
+    parts: list[Any] = []
+    for scene in sorted(scenes, key=lambda s: s.scene_id):
+        files = []
+        for band, href in sorted(scene.assets.items()):
+            path = Path(str(href))
+            stat = path.stat() if path.exists() else None
+            files.append([band, path.name, stat.st_size if stat else 0, stat.st_mtime_ns if stat else 0])
+        parts.append([scene.scene_id, scene.processing_baseline, scene.offset, scene.scale, files])
+    return digest_of(parts)
+
+
+def read_one_day(
+    source: ImagerySource,
+    scenes: Sequence[Scene],
+    parcels: gpd.GeoDataFrame,
+    weights: CoverageWeights,
+    grid: Grid,
+    keys: Sequence[str],
+    bands: Sequence[str],
+    mask: MaskOptions,
+    options: ObservationOptions,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """One solar day: (observations, scenes, rejected)."""
+    day = read_day(source, scenes, grid, bands, mask)
+    if day.cube is None:
+        return empty("observations"), day.scenes, day.rejected
+    layers: dict[str, np.ndarray] = {}
+    for key in keys:
+        if set(indices.catalogue()[key].bands) <= set(day.cube.data_vars):
+            layers[key] = indices.compute(key, day.cube)
+    observations = observe_day(day.cube, layers, parcels, weights, options, source.name) if layers else empty("observations")
+    return observations, day.scenes, day.rejected
+
+
+def observe_period(
+    source: ImagerySource,
+    parcels: gpd.GeoDataFrame,
+    start: date,
+    end: date,
+    *,
+    mask: MaskOptions,
+    options: ObservationOptions,
+    crs: str | None = None,
+    manifest: Manifest | None = None,
+    created_at: datetime | None = None,
+    progress: Progress = quiet,
+) -> Observed:
+    """Observations of every parcel on every day of imagery in a period.
+
+    With a `manifest`, each day is a unit: done once, reused while its scenes, parcels and options stay the
+    same. A day that fails is listed in ``rejected`` and the others go on.
+
+    Raises
+    ------
+    NoDataError
+        No scene in the period, or no index can be computed.
+    """
+    found = source.search(start, end)
+    if not found.scenes:
+        raise NoDataError(f"no scene from {start} to {end}", where=f"imagery {source.name}", do="Widen the period or check the folder")
+    keys, bands = usable_indices(options.indices, found.scenes)
+    grid = parcel_grid(parcels, crs)
+    weights = CoverageWeights.from_parcels(parcels, grid, options.buffer_m)
+    tables: dict[str, list[pd.DataFrame]] = {"observations": [], "scenes": [], "rejected": [found.rejected]}
+    days = group_by_day(found.scenes)
+    parcels_digest = digest_of([list(parcels["parcel_uid"]), list(parcels["agro:geometry_digest"])])
+    reused = 0
+    for number, (day, scenes) in enumerate(sorted(days.items()), start=1):
+        progress("imagery", number - 1, len(days))
+        unit = Unit(
+            STEP,
+            day.isoformat(),
+            inputs={"scenes": _fingerprint(scenes), "parcels": parcels_digest},
+            parameters={"indices": keys, "mask": mask.model_dump(mode="json"), "options": options.model_dump(mode="json"), "grid": list(grid.transform), "crs": grid.crs},
+        )
+        entry = manifest.done(unit) if manifest else None
+        if manifest and entry is not None:
+            parts = [read_table(manifest.folder / name, table) for table, name in zip(tables, _files(unit), strict=True)]
+            reused += 1
+        else:
+            try:
+                parts = list(read_one_day(source, scenes, parcels, weights, grid, keys, bands, mask, options))
+            except AgroError as error:
+                row = {"input": "imagery", "item": day.isoformat(), "reason": one_line(error), "remedy": "The other days go on"}
+                parts = [empty("observations"), empty("scenes"), validate(pd.DataFrame([row]), "rejected")]
+            if manifest and created_at:
+                for table, name, part in zip(tables, _files(unit), parts, strict=True):
+                    write_table(manifest.folder / name, table, part, unit.provenance(table, created_at))
+                manifest.enter(unit, [manifest.folder / name for name in _files(unit)], {"scenes": len(scenes)})
+        for table, part in zip(tables.values(), parts, strict=True):
+            table.append(part)
+    progress("imagery", len(days), len(days))
+    joined = {name: stack(parts, name) for name, parts in tables.items()}
+    return Observed(joined["observations"], joined["scenes"], joined["rejected"], tuple(keys), len(days) - reused, reused)
+
+
+def _files(unit: Unit) -> list[str]:
+    stem = f"observations/{unit.piece}-{unit.key}"
+    return [f"{stem}.parquet", f"{stem}-scenes.parquet", f"{stem}-rejected.parquet"]
+
+
+def stack(parts: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
+    """Tables of one contract, one below the other."""
+    filled = [part for part in parts if len(part)]
+    return validate(pd.concat(filled, ignore_index=True), name) if filled else empty(name)
+
+
+def rejected_row(kind: str, item: str, error: Exception, remedy: str) -> dict[str, str]:
+    """A row for the ``rejected`` table from an error."""
+    return {"input": kind, "item": item, "reason": one_line(error), "remedy": remedy}
+
+
+def rejected_counts(rejected: pd.DataFrame) -> Mapping[str, int]:
+    """Number of rejected rows by input."""
+    return {str(k): int(v) for k, v in rejected["input"].value_counts().sort_index().items()}
