@@ -24,7 +24,8 @@ from agro.store.workspace import RegionStore, RunFolder
 STATES = ("irrigate", "awaiting", "inspect", "abstain", "hold", "rejected", "missing")
 #: Fewest same-crop fields for a comparison with neighbours.
 MIN_NEIGHBOURS = 5
-_STRESS_DAYS = 3.0
+#: Days of water stress in a week that put a parcel on the watch list.
+STRESS_DAYS = 3.0
 _CURVES = 4
 
 
@@ -153,7 +154,7 @@ class Bulletin:
         """Parcels to keep an eye on: to be visited, without advice, or short of water most of last week."""
         return [
             line for line in self.lines
-            if line.state in ("inspect", "abstain") or (line.stress_days >= _STRESS_DAYS and line.state not in ("awaiting", "missing"))
+            if line.state in ("inspect", "abstain") or (line.stress_days >= STRESS_DAYS and line.state not in ("awaiting", "missing"))
         ]  # fmt: skip
 
 

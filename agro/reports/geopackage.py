@@ -88,12 +88,12 @@ def _add_style(path: Path, issued_on: date, tr: Translator) -> None:
         )  # fmt: skip
         connection.execute(
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change) VALUES (?, 'attributes', ?, '', ?)",
-            ("layer_styles", "layer_styles", f"{issued_on.isoformat()}T00:00:00.000Z"),
+            ("layer_styles", "layer_styles", f"{issued_on.isoformat()}T00:00:00Z"),
         )
         connection.execute(
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, styleName, styleQML, styleSLD, "
             "useAsDefault, description, owner, ui, update_time) VALUES ('', '', ?, 'geom', 'advice', ?, '', 1, 'Advice', '', NULL, ?)",
-            (LAYER, _qml(tr), f"{issued_on.isoformat()}T00:00:00.000Z"),
+            (LAYER, _qml(tr), f"{issued_on.isoformat()}T00:00:00Z"),
         )
     connection.close()
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from agro.reports.bulletin import STATES, Bulletin, ParcelLine, YieldGroup
+from agro.reports.bulletin import STATES, STRESS_DAYS, Bulletin, ParcelLine, YieldGroup
 from agro.reports.figures import STATE_STYLES, Picture, join
 from agro.reports.i18n import MISSING, Shown, Translator
 
@@ -369,7 +369,7 @@ def _watch(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
     watch = []
     for line in bulletin.watch:
         why = [sentence_of(line, tr)] if line.state in ("inspect", "abstain") else []
-        if line.stress_days >= 1:
+        if line.stress_days >= STRESS_DAYS:
             why.append(tr.text("reason.stress_days", days=line.stress_days))
         watch.append(row(line, why))
     blocks.append(_table(columns, watch, tr.text("watch.list")) if watch else _text(tr.text("watch.none")))

@@ -94,7 +94,7 @@ def _weather(rng: np.random.Generator, members: int) -> pd.DataFrame:
                 False,
                 -1,
                 rain,
-                3.0 + 2.4 * math.sin((d.dayofyear - 80) / 58),
+                3.0 + 2.4 * math.sin((d.day_of_year - 80) / 58),
                 "station" if d.day != 17 else "climatology",
             )
         )
