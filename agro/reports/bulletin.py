@@ -238,9 +238,17 @@ def build_bulletin(
 def published_lines(bulletin: Bulletin) -> list[dict[str, Any]]:
     """Give what was let out, as plain values, to be compared with what is done in the week that follows."""
     return [
-        {"parcel_uid": line.parcel_uid, "state": line.state, "amount_mm": line.amount_mm, "gross_mm": line.gross_mm, "volume_m3": line.volume_m3}
+        {
+            "parcel_uid": line.parcel_uid,
+            "state": line.state,
+            **{k: _three(getattr(line, k)) for k in ("amount_mm", "gross_mm", "volume_m3")},
+        }
         for line in sorted(bulletin.lines, key=lambda line: line.parcel_uid)
-    ]  # fmt: skip
+    ]
+
+
+def _three(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def proposed_lines(records: Sequence[AdviceRecord]) -> list[dict[str, Any]]:
