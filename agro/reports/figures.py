@@ -367,7 +367,7 @@ def _weather(bulletin: Bulletin, tr: Translator) -> Picture:
             if drawn.any():
                 lines = axes.vlines(x[drawn] + shift, np.array(low)[drawn], np.array(high)[drawn], color=color, lw=1.6)
                 if len(handles) == 2:
-                    lines.set_label(_set(tr, tr.text("figure.spread")))
+                    lines.set_label(_set(tr, members_range(tr)))
                     handles.append(lines)
         axes.set_xticks(x, [_set(tr, tr.date(d.day, "short")) for d in days], fontsize=6.5)
         axes.tick_params(axis="x", length=0)
@@ -483,3 +483,8 @@ def join(tr: Translator, parts: Sequence[str]) -> Shown:
     """Parts as a list in the language's punctuation; a dash when there are none."""
     separator = "، " if tr.language == "ar" else ", "
     return Shown(separator.join(parts) if parts else MISSING)
+
+
+def members_range(tr: Translator) -> Shown:
+    """Say which percentiles of the members the spread of the outlook goes between."""
+    return tr.text("range.compact", low=10, high=tr.quantity(90, "pct"))

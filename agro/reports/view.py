@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agro.reports.bulletin import STATES, STRESS_DAYS, Bulletin, ParcelLine, YieldGroup
-from agro.reports.figures import STATE_STYLES, Picture, join
+from agro.reports.figures import STATE_STYLES, Picture, join, members_range
 from agro.reports.i18n import MISSING, Shown, Translator
 
 Block = dict[str, Any]
@@ -213,7 +213,9 @@ def _weather(bulletin: Bulletin, tr: Translator, pictures: dict[str, Picture]) -
         rows.append(row(span("weather.ahead", week.ahead), week.rain_ahead[1], week.et0_ahead[1]))
         if week.members > 1:
             rain, et0 = (_spread(tr, ends[0], ends[2]) for ends in (week.rain_ahead, week.et0_ahead))
-            rows.append([_cell(tr.text("weather.spread")), _cell(rain), _cell(et0), _cell("")])
+            rows.append(
+                [_cell(tr.text("weather.spread", spread=members_range(tr))), _cell(rain), _cell(et0), _cell("")]
+            )
         else:
             notes.append(tr.text("weather.no_spread"))
     else:
@@ -394,7 +396,7 @@ def _yield(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
     warnings = [_text(tr.word("label", label), "warning") for label in labels]
     shown = [group for group in groups if group.parcels]
     table = [_table(columns, [_yield_row(group, tr, bulletin) for group in shown])] if shown else []
-    notes = [tr.text("yield.note")] if shown else []
+    notes = [tr.text("yield.note", one=1, ten=10)] if shown else []
     notes += [
         tr.text("yield.abstained", crop=tr.word("crop", group.crop, bulletin.crop_names), n=group.abstained)
         for group in groups
