@@ -1,0 +1,66 @@
+"""Imagery sources, registered under the entry-point group ``agro.imagery``."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from agro.schema.errors import ConfigError
+from agro.schema.region import ImagerySpec
+from agro.sources.imagery.protocol import ImagerySource, Scene, SearchResult
+
+GROUP = "agro.imagery"
+
+__all__ = ["GROUP", "ImagerySource", "Scene", "SearchResult", "detect_kind", "open_imagery"]
+
+
+def open_imagery(spec: ImagerySpec, folder: Path) -> ImagerySource:
+    """Open the source that a region names.
+
+    Parameters
+    ----------
+    spec : ImagerySpec
+        Kind (an entry point), path and options.
+    folder : Path
+        Relative paths start here.
+
+    Raises
+    ------
+    ConfigError
+        Unknown kind, two plugins of one name, no such path, or an unknown option.
+    """
+    kinds = entry_points(group=GROUP)
+    names = [point.name for point in kinds]
+    if spec.kind not in names:
+        raise ConfigError(f"unknown kind of imagery {spec.kind!r}", where="imagery.kind", do=f"Known: {', '.join(sorted(names))}")
+    if names.count(spec.kind) > 1:
+        raise ConfigError(f"two plugins call themselves {spec.kind!r}", where=GROUP, do="Remove one of them")
+    path = (folder / spec.path).resolve()
+    if not path.exists():
+        raise ConfigError("no such file or folder", where=str(path), do="Correct imagery.path")
+    factory = next(point for point in kinds if point.name == spec.kind).load()
+    try:
+        source: ImagerySource = factory(path, **spec.options)
+    except TypeError as error:
+        raise ConfigError(f"wrong option: {error}", where="imagery.options", do="Correct or remove it") from error
+    return source
+
+
+def detect_kind(path: Path) -> str:
+    """Kind of imagery that a path on disk holds.
+
+    Raises
+    ------
+    ConfigError
+        Nothing there that is known.
+    """
+    if path.suffix.lower() in {".nc", ".nc4", ".zarr"} or (path / ".zgroup").exists() or (path / "zarr.json").exists():
+        return "cube"
+    if path.is_dir():
+        if any(p.suffix.lower() == ".json" for p in path.rglob("*.json")):
+            return "stac"
+        if any(p.suffix.lower() in {".tif", ".tiff"} for p in path.rglob("*")):
+            return "geotiff"
+    raise ConfigError(
+        "no imagery known here", where=str(path), do="Give a STAC folder, a folder of GeoTIFFs, a NetCDF file or a Zarr folder"
+    )
