@@ -68,9 +68,10 @@ def pixel_evidence(bands: Mapping[str, np.ndarray], clear: np.ndarray) -> bool |
         return None
     if (seen < DARK_DN).mean() >= DARK_SHARE:
         return False
-    if "nir" not in bands or "red" not in bands:
+    if not {"blue", "red", "nir"} <= set(bands):
         return None
-    # Bright soil can pass 1000 everywhere without any offset: only vegetation proves that it is there.
+    # Bright soil can pass 1000 everywhere without any offset, in red even between plants: only the blue of dense
+    # vegetation proves that it is there.
     dense = darkest[clear & (bands["nir"] - bands["red"] >= DENSE_DN)]
     if dense.size >= MIN_PIXELS and np.percentile(dense, 10) >= FLOOR_DN:
         return True

@@ -127,6 +127,8 @@ class CubeFile:
 
 
 def _clean(values: np.ndarray, attributes: dict[str, object], classes: bool = False) -> np.ndarray:
+    if str(attributes.get("_Unsigned", "false")).lower() == "true" and values.dtype.kind == "i":
+        values = values.view(values.dtype.str.replace("i", "u"))
     out = values.astype("float64")
     for key in ("_FillValue", "missing_value"):
         if key in attributes:

@@ -1,0 +1,74 @@
+"""How much of each pixel lies in each parcel: computed once, used for every band and date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+from scipy import sparse
+
+from agro.schema.grid import Grid
+
+
+@dataclass(frozen=True)
+class CoverageWeights:
+    """Coverage fractions of a parcel set on a grid.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_array
+        (parcels, height * width), the share 0..1 of each pixel within the buffered parcel.
+    pixels : numpy.ndarray
+        (parcels,) area of the buffered parcel in pixels, on the grid or not.
+    buffer_m : float
+        Inner buffer.
+    grid : Grid
+        The grid.
+    """
+
+    matrix: sparse.csr_array
+    pixels: np.ndarray
+    buffer_m: float
+    grid: Grid
+
+    @classmethod
+    def from_parcels(cls, parcels: gpd.GeoDataFrame, grid: Grid, buffer_m: float = 0.0) -> CoverageWeights:
+        """Compute the fractions with ``exactextract``.
+
+        Parameters
+        ----------
+        parcels : geopandas.GeoDataFrame
+            In any CRS; rows in the order of the result.
+        grid : Grid
+            Projected grid.
+        buffer_m : float
+            Metres taken off along the boundary, in the grid's CRS. A parcel that vanishes keeps no pixel.
+        """
+        from exactextract import exact_extract
+        from exactextract.raster import NumPyRasterSource
+
+        shapes = parcels.geometry.to_crs(grid.crs)
+        if buffer_m > 0:
+            shapes = shapes.buffer(-buffer_m, join_style="mitre")
+        area = shapes.area.to_numpy() / grid.resolution_m**2
+        left, bottom, right, top = grid.bounds
+        numbers = NumPyRasterSource(
+            np.arange(grid.height * grid.width, dtype="float64").reshape(grid.shape), xmin=left, ymin=bottom, xmax=right, ymax=top,
+            srs_wkt=shapes.crs.to_wkt(),
+        )  # fmt: skip
+        rows, columns, values = [], [], []
+        present = np.flatnonzero(area > 0)
+        if present.size:
+            frame = gpd.GeoDataFrame({"row": present}, geometry=shapes.iloc[present].to_numpy(), crs=shapes.crs)
+            found = exact_extract(numbers, frame, ["values", "coverage"], include_cols=["row"], output="pandas")
+            for row, cells, fractions in zip(found["row"], found["values"], found["coverage"], strict=True):
+                take = np.asarray(fractions) > 0
+                columns.append(np.asarray(cells)[take].astype("int64"))
+                values.append(np.asarray(fractions, dtype="float64")[take])
+                rows.append(np.full(int(take.sum()), row, dtype="int64"))
+        shape = (len(parcels), grid.height * grid.width)
+        if not rows:
+            return cls(sparse.csr_array(shape, dtype="float64"), area, buffer_m, grid)
+        matrix = sparse.coo_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+        return cls(matrix.tocsr(), area, buffer_m, grid)
