@@ -75,7 +75,7 @@ class AdviceOptions(_Strict):
     """Limits that the people of the region set; see also ``rules.yaml``."""
 
     outlook_d: int = Field(7, ge=1, le=15)
-    max_clear_age_d: int = Field(15, ge=1)
+    max_clear_age_d: int = Field(20, ge=1)  # older than this: abstain
     water_price_per_m3: float | None = Field(None, ge=0)
     currency: str = "MAD"
     price_date: date | None = None
