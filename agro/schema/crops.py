@@ -55,7 +55,8 @@ class Crop(_Strict):
     cover_relation: LinearRelation | None = None
     #: usual sowing (annual) or start of the year's cycle, month and day
     season_start: Parameter[tuple[int, int]]
-    harvest_index: Parameter[float] | None = None
+    #: share of ground covered that the table's Kcb stands for (orchards, forage)
+    table_cover_frac: Parameter[float] | None = None
 
     @model_validator(mode="after")
     def _has_languages(self) -> Crop:

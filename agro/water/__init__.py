@@ -1,0 +1,1 @@
+"""Reference ET, crop coefficients, soil water limits, root-zone balance, outlook and amounts."""

@@ -1,0 +1,191 @@
+"""Reference evapotranspiration by FAO-56 (short) and ASCE-EWRI 2005 (short and tall), daily.
+
+Equation numbers are those of FAO Irrigation and Drainage Paper 56 (Allen et al. 1998).
+All functions take and give floats or arrays that broadcast; NaN in gives NaN out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from agro.schema.errors import ContractError
+from agro.schema.tables import validate
+
+#: Solar constant, MJ m-2 min-1 (eq. 21).
+SOLAR_CONSTANT = 0.0820
+#: Stefan-Boltzmann, MJ K-4 m-2 d-1 (eq. 39).
+STEFAN_BOLTZMANN = 4.903e-9
+ALBEDO = 0.23
+#: Numerator and denominator constants of the daily standardised equation (ASCE-EWRI 2005, table 1).
+REFERENCE = {"short": (900.0, 0.34), "tall": (1600.0, 0.38)}
+#: Adjustment of Hargreaves' radiation formula inland (eq. 50), 0.16 .. 0.19 C^-0.5.
+K_RS = 0.16
+#: Wind assumed where none was measured, m/s (chapter 3).
+DEFAULT_WIND_M_S = 2.0
+
+Array = Any
+
+
+def pressure_kpa(elevation_m: Array) -> Array:
+    """Atmospheric pressure (eq. 7), kPa."""
+    return 101.3 * ((293.0 - 0.0065 * np.asarray(elevation_m, dtype=float)) / 293.0) ** 5.26
+
+
+def psychrometric_kpa_c(pressure: Array) -> Array:
+    """Psychrometric constant (eq. 8), kPa/C."""
+    return 0.665e-3 * np.asarray(pressure, dtype=float)
+
+
+def saturation_kpa(temperature_c: Array) -> Array:
+    """Saturation vapour pressure (eq. 11), kPa."""
+    t = np.asarray(temperature_c, dtype=float)
+    return 0.6108 * np.exp(17.27 * t / (t + 237.3))
+
+
+def saturation_slope_kpa_c(temperature_c: Array) -> Array:
+    """Slope of the saturation curve (eq. 13), kPa/C."""
+    t = np.asarray(temperature_c, dtype=float)
+    return 4098.0 * saturation_kpa(t) / (t + 237.3) ** 2
+
+
+def wind_at_2m(wind_m_s: Array, height_m: Array) -> Array:
+    """Wind at 2 m from another height by the log law (eq. 47), m/s."""
+    return np.asarray(wind_m_s, dtype=float) * 4.87 / np.log(67.8 * np.asarray(height_m, dtype=float) - 5.42)
+
+
+def solar_angles(latitude_deg: Array, day_of_year: Array) -> tuple[Array, Array, Array]:
+    """Latitude (rad), declination (rad, eq. 24) and sunset hour angle (rad, eq. 25)."""
+    latitude = np.radians(latitude_deg)
+    declination = 0.409 * np.sin(2 * np.pi * np.asarray(day_of_year, dtype=float) / 365.0 - 1.39)
+    sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1.0, 1.0))
+    return latitude, declination, sunset
+
+
+def extraterrestrial_mj_m2(latitude_deg: Array, day_of_year: Array) -> Array:
+    """Extraterrestrial radiation (eq. 21), MJ m-2 d-1."""
+    latitude, declination, sunset = solar_angles(latitude_deg, day_of_year)
+    distance = 1 + 0.033 * np.cos(2 * np.pi * np.asarray(day_of_year, dtype=float) / 365.0)
+    return (24 * 60 / np.pi) * SOLAR_CONSTANT * distance * (
+        sunset * np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.sin(sunset)
+    )  # fmt: skip
+
+
+def daylight_hours(latitude_deg: Array, day_of_year: Array) -> Array:
+    """Daylight hours (eq. 34)."""
+    return 24.0 / np.pi * solar_angles(latitude_deg, day_of_year)[2]
+
+
+def radiation_from_sunshine(sunshine_h: Array, latitude_deg: Array, day_of_year: Array) -> Array:
+    """Solar radiation by Angstrom with a = 0.25, b = 0.50 (eq. 35), MJ m-2 d-1."""
+    share = np.asarray(sunshine_h, dtype=float) / daylight_hours(latitude_deg, day_of_year)
+    return (0.25 + 0.50 * share) * extraterrestrial_mj_m2(latitude_deg, day_of_year)
+
+
+def clear_sky_mj_m2(elevation_m: Array, extraterrestrial: Array) -> Array:
+    """Clear-sky radiation (eq. 37), MJ m-2 d-1."""
+    return (0.75 + 2e-5 * np.asarray(elevation_m, dtype=float)) * extraterrestrial
+
+
+def net_longwave_mj_m2(tmin_c: Array, tmax_c: Array, vapour_kpa: Array, rs: Array, rso: Array) -> Array:
+    """Net outgoing longwave radiation (eq. 39), MJ m-2 d-1; Rs/Rso held within 0.3 .. 1 (ASCE-EWRI 2005)."""
+    fourth = ((np.asarray(tmax_c) + 273.16) ** 4 + (np.asarray(tmin_c) + 273.16) ** 4) / 2
+    relative = np.clip(np.asarray(rs) / np.asarray(rso), 0.3, 1.0)
+    return STEFAN_BOLTZMANN * fourth * (0.34 - 0.14 * np.sqrt(vapour_kpa)) * (1.35 * relative - 0.35)
+
+
+def actual_vapour_kpa(
+    tmin_c: Array,
+    tmax_c: Array,
+    *,
+    rhmin_pct: Array | None = None,
+    rhmax_pct: Array | None = None,
+    rh_mean_pct: Array | None = None,
+    tdew_c: Array | None = None,
+) -> Array:
+    """Actual vapour pressure from the best of what is given, kPa.
+
+    Dew point (eq. 14), else daily extremes of humidity (eq. 17), else the mean (eq. 19), else the minimum
+    temperature taken as dew point (eq. 48).
+    """
+    low, high = saturation_kpa(tmin_c), saturation_kpa(tmax_c)
+    out = low
+    if rh_mean_pct is not None:
+        mean = np.asarray(rh_mean_pct, dtype=float) / 100 * (low + high) / 2
+        out = np.where(np.isnan(mean), out, mean)
+    if rhmin_pct is not None and rhmax_pct is not None:
+        both = (low * np.asarray(rhmax_pct, dtype=float) + high * np.asarray(rhmin_pct, dtype=float)) / 200
+        out = np.where(np.isnan(both), out, both)
+    if tdew_c is not None:
+        dew = saturation_kpa(tdew_c)
+        out = np.where(np.isnan(dew), out, dew)
+    return out
+
+
+def penman_monteith_mm(
+    tmin_c: Array,
+    tmax_c: Array,
+    vapour_kpa: Array,
+    u2_m_s: Array,
+    rs_mj_m2: Array,
+    latitude_deg: Array,
+    elevation_m: Array,
+    day_of_year: Array,
+    reference: Literal["short", "tall"] = "short",
+) -> Array:
+    """Daily reference ET by Penman-Monteith (eq. 6; ASCE-EWRI 2005 eq. 1), mm/d, at least 0."""
+    if reference not in REFERENCE:
+        raise ContractError(f"unknown reference surface {reference!r}", do="Give short or tall")
+    numerator, denominator = REFERENCE[reference]
+    mean = (np.asarray(tmin_c, dtype=float) + np.asarray(tmax_c, dtype=float)) / 2
+    slope = saturation_slope_kpa_c(mean)
+    gamma = psychrometric_kpa_c(pressure_kpa(elevation_m))
+    rso = clear_sky_mj_m2(elevation_m, extraterrestrial_mj_m2(latitude_deg, day_of_year))
+    net = (1 - ALBEDO) * np.asarray(rs_mj_m2) - net_longwave_mj_m2(tmin_c, tmax_c, vapour_kpa, rs_mj_m2, rso)
+    deficit = (saturation_kpa(tmin_c) + saturation_kpa(tmax_c)) / 2 - vapour_kpa
+    et0 = (0.408 * slope * net + gamma * numerator / (mean + 273.0) * u2_m_s * deficit) / (
+        slope + gamma * (1 + denominator * np.asarray(u2_m_s))
+    )
+    return np.maximum(et0, 0.0)
+
+
+def add_et0(weather: pd.DataFrame, latitude_deg: float, elevation_m: float) -> pd.DataFrame:
+    """Reference ET (short) of each row, missing inputs estimated and said so.
+
+    Radiation by Hargreaves (eq. 50), humidity from the minimum temperature (eq. 48), wind 2 m/s: chapter 3 of
+    FAO-56. What was estimated is added to the column ``estimated``.
+
+    Parameters
+    ----------
+    weather : pandas.DataFrame
+        Table ``weather``; a value already in ``et0_mm`` is kept.
+    latitude_deg, elevation_m : float
+        Of the site.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table ``weather`` with ``et0_mm`` and the inputs filled.
+    """
+    out = weather.copy()
+    day = out["date"].dt.dayofyear.to_numpy()
+    tmin, tmax = out["tmin_c"].to_numpy(), out["tmax_c"].to_numpy()
+    ra = extraterrestrial_mj_m2(latitude_deg, day)
+    notes = [[] if pd.isna(text) else str(text).split(",") for text in out["estimated"]]
+    for column, guess in (
+        ("rs_mj_m2", K_RS * np.sqrt(np.maximum(tmax - tmin, 0.0)) * ra),
+        ("u2_m_s", np.full(len(out), DEFAULT_WIND_M_S)),
+    ):
+        missing = out[column].isna().to_numpy()
+        out[column] = np.where(missing, guess, out[column])
+        for row in np.flatnonzero(missing):
+            notes[row].append(column)
+    for row in np.flatnonzero(out["rh_mean_pct"].isna().to_numpy()):
+        notes[row].append("rh_mean_pct")
+    vapour = actual_vapour_kpa(tmin, tmax, rh_mean_pct=out["rh_mean_pct"].to_numpy(dtype=float))
+    et0 = penman_monteith_mm(tmin, tmax, vapour, out["u2_m_s"].to_numpy(), out["rs_mj_m2"].to_numpy(), latitude_deg, elevation_m, day)
+    out["et0_mm"] = np.where(out["et0_mm"].isna(), et0, out["et0_mm"])
+    out["estimated"] = pd.Series([",".join(dict.fromkeys(n)) or None for n in notes], index=out.index, dtype="str")
+    return validate(out, "weather", "reference ET")
