@@ -129,8 +129,13 @@ def index_chart(
         said=shown["flag"].map({flag: str(tr.text(f"app.flag.{flag}")) for flag in SERIES_FLAGS}),
         age=shown["clear_age_d"].astype("float64"),
     ).drop(columns=["flag", "clear_age_d"])  # fmt: skip
-    floor = min(0.0, float(curve["low"].min()) if len(curve) else 0.0)
-    y = alt.Y("value:Q", title=name, scale=alt.Scale(domainMin=floor - 0.06, nice=True))
+    seen = observations[observations["date"].between(pd.Timestamp(span[0]), pd.Timestamp(span[1]))]
+    heights = pd.concat([curve["low"], curve["high"], seen["mean"]]).dropna()
+    floor, top = (
+        min(0.0, float(heights.min()) if len(heights) else 0.0),
+        float(heights.max()) + 0.03 if len(heights) else 1.0,
+    )
+    y = alt.Y("value:Q", title=name, scale=alt.Scale(domain=[floor - 0.05, top], nice=False))
     tip = [
         alt.Tooltip("date:T", title=tr.text("app.evidence.date"), format="%-d %b %Y"),
         alt.Tooltip("value:Q", title=name, format=".2f"),
@@ -151,7 +156,6 @@ def index_chart(
         ),
         _issue_rule(issued_on),
     ]
-    seen = observations[observations["date"].between(pd.Timestamp(span[0]), pd.Timestamp(span[1]))]
     if len(seen):
         layers.append(_looks(seen, x, name, tr))
     return _dressed(alt.layer(*layers), tr, 230)

@@ -84,7 +84,7 @@ def build_deck(
     right_to_left: bool,
     scale_label: str,
     turn: int = 0,
-    size_px: tuple[int, int] = (760, 470),
+    size_px: tuple[int, int] = (760, 440),
 ) -> Any:
     """Draw the fields.
 

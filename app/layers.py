@@ -101,7 +101,7 @@ def depletion_layer(values: pd.DataFrame, uids: list[str], tr: Translator) -> La
         for uid, value in known.items()
     }
     return _continuous(
-        known, (0.0, 100.0), "cividis", tr.text("app.layer.depletion"), shown,
+        known, (0.0, 100.0), "drying", tr.text("app.layer.depletion"), shown,
         tuple(tr.quantity(v, "pct", 0) for v in (0, 50, 100)), uids, tr,
         note=tr.text("app.map.outlook_day") if bool(values["is_forecast"].any()) else tr.text("app.map.depletion_note"),
     )  # fmt: skip
@@ -138,7 +138,7 @@ def age_layer(values: pd.DataFrame, uids: list[str], tr: Translator) -> Layer:
 def _continuous(
     known: pd.Series,
     ends: tuple[float, float],
-    scale: Literal["viridis", "cividis"],
+    scale: Literal["viridis", "drying", "cividis"],
     title: str,
     shown: Mapping[str, str],
     ticks: tuple[str, ...],

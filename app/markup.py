@@ -130,9 +130,9 @@ def steps(title: str, intro: str, lines: Iterable[tuple[str, str]]) -> Markup:
     return Markup('<div class="ag-help"><h2>{}</h2><p>{}</p><ol>{}</ol></div>').format(title, intro, rows)
 
 
-def confidence_bar(share: float, words: str) -> Markup:
-    """Confidence (0 to 1) as a bar with its words."""
-    color = palette.GREEN if share >= 0.7 else palette.ORANGE if share >= 0.4 else palette.VERMILION
+def confidence_bar(share: float, label: str, words: str) -> Markup:
+    """Confidence (0 to 1) as a bar in the colour of its label (low, medium, high), with its words."""
+    color = {"high": palette.GREEN, "medium": palette.ORANGE}.get(label, palette.VERMILION)
     return Markup(
         '<div class="ag-confidence"><div><i style="width:{}%;background:{}"></i></div><span>{}</span></div>'
     ).format(round(100 * share), color, words)

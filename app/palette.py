@@ -17,11 +17,14 @@ MISSING = "#E9E6DF"
 INK, MUTED = "#22282E", "#59636D"
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8A3D72"
 
-# Seventeen evenly spaced colours of matplotlib's maps (CC0): viridis of Smith and van der Walt, cividis of
-# Nunez et al. (2018, doi 10.1371/journal.pone.0199239). Between them lightness is close to linear.
+# Seventeen evenly spaced colours of matplotlib's maps (CC0): viridis and inferno of Smith and van der Walt, cividis of
+# Nunez et al. (2018, doi 10.1371/journal.pone.0199239). Between them lightness is close to linear. "drying" is
+# inferno from 0.97 down to 0.15, so that a drier soil is darker and its end is not black.
 _STOPS = {
     "viridis": "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b "
     "addc30 d8e219 fde725",
+    "drying": "f3f68a f4e156 f9c72f fcac11 fa9407 f57d15 ec6726 e05536 d04545 bf3952 ab2f5e 972766 "
+    "801f6c 6c186e 57106e 420a68 2b0b57",
     "cividis": "00224e 002e6a 1a386f 32436d 434e6c 535a6d 61656f 6f7073 7d7c78 8c8878 9b9476 aba072 bcae6c cdbb63 "
     "dec958 f0d846 fee838",
 }
@@ -41,7 +44,7 @@ def shade(value: float | None, low: float, high: float, scale: str) -> RGB | Non
     value : float or None
     low, high : float
         Values of the first and the last colour; equal limits give the middle colour.
-    scale : {"viridis", "cividis"}
+    scale : {"viridis", "drying", "cividis"}
     """
     if value is None or value != value:
         return None

@@ -14,9 +14,28 @@ _HEAVY = (
     "pydeck",
     "altair",
     "agro.store.workspace",
-    "app.views.map_page",
-    "app.views.field",
+    "app.charts",
+    "app.data",
+    "app.deck",
+    "app.layers",
 )
+
+
+def warm(workspace: Path) -> None:
+    """Read one run, so that what the readers load on their first call is there before the first page."""
+    from agro.schema.errors import AgroError
+    from agro.store.workspace import Workspace
+    from app import data
+
+    try:
+        for region in data.regions(workspace):
+            for day in region.issue_dates[-1:]:
+                folder = Workspace(workspace).region(region.region_id).run(day).path
+                data.parcels(folder)
+                data.index_keys(folder)
+                return
+    except AgroError:
+        return  # the page says what is wrong, and where
 
 
 def main() -> None:
@@ -25,6 +44,9 @@ def main() -> None:
 
     for name in _HEAVY:
         importlib.import_module(name)
+    from app.context import options
+
+    warm(options(sys.argv[1:]).workspace)
     sys.argv = ["streamlit", "run", str(Path(__file__).with_name("main.py")), *sys.argv[1:]]
     cli.main()
 

@@ -48,7 +48,9 @@ def _confidence(record: AdviceRecord, tr: Translator) -> Markup:
         label=tr.text(f"confidence_label.{record.confidence_label}"),
         share_pct=100 * record.confidence,
     )
-    return Markup("<b>{}</b>").format(tr.text("column.confidence")) + markup.confidence_bar(record.confidence, words)
+    return Markup("<b>{}</b>").format(tr.text("column.confidence")) + markup.confidence_bar(
+        record.confidence, record.confidence_label, words
+    )
 
 
 def _escalation(record: AdviceRecord, decision: Decided | None, tr: Translator) -> Markup:

@@ -19,7 +19,7 @@ from app.views import help_pages
 from app.views.cards import field_name, short_card
 from app.words import index_name
 
-_MAP_HEIGHT_PX = 470
+_MAP_HEIGHT_PX = 440
 _INDEX = "index:"
 
 
@@ -49,8 +49,11 @@ def show(context: Context, field_page: Any) -> None:
                 help_pages.missing_part(error, tr)
                 layer = layers.advice_layer(records, undecided, shown, tr)
             with spot:
+                marked = (
+                    undecided if colour == "advice" else frozenset()
+                )  # the legend says what an outline means there alone
                 looks = {
-                    uid: _look(context, rows[uid], records.get(uid), layer, uid in undecided, uid not in shown)
+                    uid: _look(context, rows[uid], records.get(uid), layer, uid in marked, uid not in shown)
                     for uid in uids
                 }
                 _draw(context, parcels, looks, selected, layer)
@@ -76,7 +79,7 @@ def choose_field(context: Context, parcels: Parcels) -> str | None:
     st.session_state["field_search"] = chosen
     st.selectbox(
         tr.text("column.field"), order, key="field_search", format_func=names.__getitem__,
-        placeholder=tr.text("app.map.search"), on_change=_searched, width=260,
+        placeholder=tr.text("app.map.search"), on_change=_searched, width=236,
     )  # fmt: skip
     remember(field=chosen)
     return chosen
@@ -107,7 +110,7 @@ def _choose_colour(context: Context) -> str:
     names["depletion"] = tr.text("app.layer.depletion")
     names["confidence"] = tr.text("column.confidence")
     restored("colour", "advice", list(names))
-    st.selectbox(tr.text("app.map.colour"), list(names), key="colour", format_func=names.__getitem__, width=240)
+    st.selectbox(tr.text("app.map.colour"), list(names), key="colour", format_func=names.__getitem__, width=236)
     keep("colour")
     return str(st.session_state["colour"])
 
@@ -118,7 +121,7 @@ def _choose_crops(context: Context, parcels: Parcels) -> list[str]:
     restored("crops", [], crops)
     st.multiselect(
         tr.text("column.crop_only"), crops, key="crops", format_func=lambda crop: tr.word("crop", crop),
-        placeholder=tr.text("app.map.all_crops"), width=260,
+        placeholder=tr.text("app.map.all_crops"), width=236,
     )  # fmt: skip
     keep("crops")
     wanted = st.session_state["crops"] or crops
