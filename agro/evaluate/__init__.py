@@ -1,0 +1,1 @@
+"""Scores of what any stage says against what was measured; reads any stage, feeds none."""

@@ -53,6 +53,9 @@ class Soil:
     depletion_p: np.ndarray
     curve_number: np.ndarray | None = None
     adjust_p: bool = True
+    #: TAW down to the deepest roots, mm. Given, the soil below the roots is kept too: roots that grow take over its
+    #: depletion, and drainage is what leaves the deepest roots. None: soil that roots reach is at field capacity.
+    taw_full_mm: np.ndarray | None = None
     #: True: evaporation stops when the root zone is empty, and the day closes exactly. False: depletion is cut at
     #: TAW afterwards, as the reference implementation does.
     closed: bool = True
@@ -73,6 +76,8 @@ class Balance:
     etc_mm: np.ndarray
     runoff_mm: np.ndarray
     drainage_mm: np.ndarray
+    #: Depletion taken over by growing roots, less what passes below them; 0 without ``taw_full_mm``.
+    root_growth_mm: np.ndarray
 
 
 def runoff_mm(rain: np.ndarray, curve_number: np.ndarray, de: np.ndarray, tew: np.ndarray, rew: np.ndarray) -> np.ndarray:
@@ -87,7 +92,7 @@ def runoff_mm(rain: np.ndarray, curve_number: np.ndarray, de: np.ndarray, tew: n
     return np.minimum(excess**2 / (rain + 0.8 * storage), rain)
 
 
-def run_balance(forcing: Forcing, soil: Soil, dr0_mm: np.ndarray, de0_mm: np.ndarray, fw0_frac: np.ndarray | None = None) -> Balance:
+def run_balance(forcing: Forcing, soil: Soil, dr0_mm: np.ndarray, de0_mm: np.ndarray, fw0_frac: np.ndarray | None = None, dr_full0_mm: np.ndarray | None = None) -> Balance:
     """Step through the days.
 
     Parameters
@@ -100,24 +105,31 @@ def run_balance(forcing: Forcing, soil: Soil, dr0_mm: np.ndarray, de0_mm: np.nda
         (columns,) depletion of the root zone and of the surface layer before the first day, mm.
     fw0_frac : numpy.ndarray, optional
         (columns,) wetted share of the surface before the first event; default 1.
+    dr_full0_mm : numpy.ndarray, optional
+        (columns,) depletion down to the deepest roots before the first day; needed with ``soil.taw_full_mm``.
 
     Returns
     -------
     Balance
-        With ``soil.closed``, each day: dr = dr_before - (rain - runoff) - irrigation + eta + drainage, to rounding.
+        With ``soil.closed``, each day: dr = dr_before - (rain - runoff) - irrigation + eta + drainage + root_growth, to
+        rounding.
 
     Notes
     -----
     Per day: runoff; Kr from the surface layer's depletion at the beginning (eq. 74), few (eq. 75), Ke (eq. 71), the
     surface layer (eq. 77-79), p (Table 22 note), Ks from the depletion at the beginning (eq. 84), ETa (eq. 80),
-    drainage (eq. 88) and depletion (eq. 85). When TAW grows with the roots, the soil they reach is taken at field
-    capacity.
+    drainage (eq. 88) and depletion (eq. 85).
     """
     days, columns = forcing.et0_mm.shape
     out = {f.name: np.empty((days, columns)) for f in fields(Balance)}
     dr, de = dr0_mm.astype(float).copy(), de0_mm.astype(float).copy()
     fw = np.ones(columns) if fw0_frac is None else fw0_frac.astype(float).copy()
     tew, rew = soil.tew_mm, soil.rew_mm
+    full = soil.taw_full_mm
+    if full is not None and dr_full0_mm is None:
+        raise ContractError("the depletion of the whole profile is needed at the start", where="water balance")
+    dr_full = np.zeros(columns) if dr_full0_mm is None else dr_full0_mm.astype(float).copy()
+    below_before = np.zeros(columns) if full is None else full - forcing.taw_mm[0]
     for day in range(days):
         et0, rain, irrigation = forcing.et0_mm[day], forcing.rain_mm[day], forcing.irrigation_mm[day]
         kcb, kc_max, fc, taw = forcing.kcb[day], forcing.kc_max[day], forcing.fc_frac[day], forcing.taw_mm[day]
@@ -141,15 +153,27 @@ def run_balance(forcing: Forcing, soil: Soil, dr0_mm: np.ndarray, de0_mm: np.nda
         wetted = irrigation / fw
         drained_surface = np.maximum(infiltrated + wetted - de, 0.0)
         de = np.clip(de - infiltrated - wetted + evaporation / few + drained_surface, 0.0, tew)
-        drainage = np.maximum(infiltrated + irrigation - eta - dr, 0.0)
-        dr = dr - infiltrated - irrigation + eta + drainage
+        flow = infiltrated + irrigation - eta
+        growth = np.zeros(columns)
+        if full is None:
+            drainage = np.maximum(flow - dr, 0.0)
+            dr = dr - flow + drainage
+        else:
+            drainage = np.maximum(flow - dr_full, 0.0)
+            below = full - taw
+            taken = np.where(below_before > 0, 1.0 - below / np.where(below_before > 0, below_before, 1.0), 0.0)
+            dinc = np.maximum(dr_full - dr, 0.0) * taken
+            before, below_before = dr, below
+            dr = np.clip(dr - flow + dinc, 0.0, taw)
+            dr_full = np.clip(dr_full - flow + drainage, 0.0, full)
+            growth = dr - before + flow - drainage
         if not soil.closed:
             dr = np.clip(dr, 0.0, taw)
         # Rounding alone can leave a trace below zero.
         dr = np.where(np.abs(dr) < 1e-12, 0.0, dr)
         for name, value in (
             ("dr_mm", dr), ("de_mm", de), ("raw_mm", raw), ("p_frac", p), ("ks", ks), ("ke", ke), ("kr", kr),
-            ("eta_mm", eta), ("etc_mm", etc), ("runoff_mm", runoff), ("drainage_mm", drainage),
+            ("eta_mm", eta), ("etc_mm", etc), ("runoff_mm", runoff), ("drainage_mm", drainage), ("root_growth_mm", growth),
         ):  # fmt: skip
             out[name][day] = value
     return Balance(**out)
