@@ -242,7 +242,7 @@ def observe(
 
     with progress_bar(as_json) as progress:
         summary, rejected = observe_files(
-            imagery, parcels, out_file, indices=tuple(index or ()), start=start, end=end, crs=crs, buffer_m=buffer_m,
+            imagery, parcels, out_file, indices_wanted=tuple(index or ()), start=start, end=end, crs=crs, buffer_m=buffer_m,
             series_file=series, progress=progress,
         )  # fmt: skip
     if as_json:

@@ -199,6 +199,8 @@ def _record(row: dict[str, Any], source: ParcelsSource, known_crops: Collection[
     """One row by the contract, from the file's columns, then the defaults."""
 
     def value(column: str) -> Any:
+        if source.outline_only and column not in {"parcel_uid", "name"}:
+            return source.defaults.get(column)
         found = row.get(source.columns.get(column, column), row.get(f"agro:{column}"))
         return source.defaults.get(column) if _blank(found) else found
 

@@ -28,6 +28,7 @@ class ParcelsSource(_Strict):
     columns: dict[str, str] = {}  # contract column (without "agro:") -> column of the file
     crops: dict[str, str] = {}  # crop as named in the file -> crop key
     defaults: dict[str, Any] = {}  # crop, irrigation, sowing_date, flow_m3_h ... when the file is silent
+    outline_only: bool = False  # read nothing but outline, id and name; the rest comes from the defaults
 
 
 class ImagerySpec(_Strict):
