@@ -170,9 +170,7 @@ def _looks(seen: pd.DataFrame, x: Any, name: str, tr: Translator) -> Any:
             "date": seen["date"],
             "value": seen["mean"],
             "kind": [kinds[0] if usable else kinds[1] for usable in seen["usable"]],
-            "why": seen["reason"]
-            .fillna("")
-            .map(lambda reason: str(tr.word("reason_unusable", reason)) if reason else ""),
+            "why": seen["reason"].fillna("").map(lambda reason: str(tr.word("app.unusable", reason)) if reason else ""),
             "valid": 100 * seen["valid_frac"],
         }
     ).dropna(subset=["value"])

@@ -39,6 +39,10 @@ class Context:
         """Folder of the run shown."""
         return self.store.run(self.issued_on).path
 
+    def crop_name(self, crop: str) -> str:
+        """Name of a crop in the page's language, the region's own name first."""
+        return self.tr.word("crop", crop, self.region.crops)
+
     @property
     def region_name(self) -> str:
         """Name of the region in the page's language, else in English, else its identifier."""

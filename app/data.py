@@ -48,6 +48,8 @@ class RegionInfo:
     region_id : str
     name : mapping of language to str
         Empty when the region has none.
+    crops : mapping of crop key to names by language
+        Crops of the region, its own too.
     simulated : bool
         Whether fields, pixels and weather come from a simulation.
     issue_dates : tuple of datetime.date
@@ -58,6 +60,7 @@ class RegionInfo:
 
     region_id: str
     name: Mapping[str, str]
+    crops: Mapping[str, Mapping[str, str]]
     simulated: bool
     issue_dates: tuple[date, ...]
     unfinished: tuple[date, ...]
@@ -118,6 +121,7 @@ def _region(store: RegionStore) -> RegionInfo:
     return RegionInfo(
         region_id=store.region_id,
         name={str(k): str(v) for k, v in names.items()} if isinstance(names, Mapping) else {"en": str(names)},
+        crops=description.get("crops") or {},
         simulated=bool(description.get("simulated", False)),
         issue_dates=done,
         unfinished=tuple(day for day in _run_folders(store) if day not in done),

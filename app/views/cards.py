@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from agro.reports.i18n import Translator, is_missing
+from agro.reports.i18n import Shown, Translator, is_missing
 from agro.schema.advice import AdviceRecord
 from app import markup, palette
 from app.review import Decided
@@ -23,10 +23,10 @@ def field_name(row: Mapping[str, Any], tr: Translator) -> str:
     return str(tr.name(uid)) if name is None or name == uid else f"{shown} · {tr.isolate(uid)}"
 
 
-def _top(row: Mapping[str, Any], record: AdviceRecord | None, tr: Translator) -> Markup:
+def _top(row: Mapping[str, Any], crop: str, record: AdviceRecord | None, tr: Translator) -> Markup:
     under = tr.text(
         "app.card.under",
-        crop=tr.word("crop", row["agro:crop"]),
+        crop=Shown(crop),
         area=tr.quantity(row["metrics:area"] / 1e4, "ha", 1),
         system=tr.word("irrigation", row["agro:irrigation"]),
     )
@@ -53,7 +53,7 @@ def _confidence(record: AdviceRecord, tr: Translator) -> Markup:
     )
 
 
-def _escalation(record: AdviceRecord, decision: Decided | None, tr: Translator) -> Markup:
+def _escalation(record: AdviceRecord, decision: Decided | None, tr: Translator, brief: bool = False) -> Markup:
     if decision is not None:
         line = tr.text(
             f"app.review.was_{decision.decision}",
@@ -65,14 +65,18 @@ def _escalation(record: AdviceRecord, decision: Decided | None, tr: Translator) 
         return markup.notice(line, why, "plain")
     if not record.escalated:
         return Markup("")
-    return markup.notice(tr.text("watch.awaiting"), [tr.message(m) for m in record.escalation], "escalated")
+    return markup.notice(
+        tr.text("watch.awaiting"), [] if brief else [tr.message(m) for m in record.escalation], "escalated"
+    )
 
 
-def short_card(row: Mapping[str, Any], record: AdviceRecord | None, decision: Decided | None, tr: Translator) -> Markup:
+def short_card(
+    row: Mapping[str, Any], crop: str, record: AdviceRecord | None, decision: Decided | None, tr: Translator
+) -> Markup:
     """Say what to do and how sure it is: the card beside the map."""
-    body = _top(row, record, tr)
+    body = _top(row, crop, record, tr)
     if record is not None:
-        body += _confidence(record, tr) + _escalation(record, decision, tr)
+        body += _confidence(record, tr) + _escalation(record, decision, tr, brief=True)
         body += Markup('<p class="ag-note">{}</p>').format(_last_look(record, tr))
     return Markup('<div class="ag-card">{}</div>').format(body)
 
@@ -87,7 +91,9 @@ def _last_look(record: AdviceRecord, tr: Translator) -> str:
     )
 
 
-def full_card(row: Mapping[str, Any], record: AdviceRecord, decision: Decided | None, tr: Translator) -> Markup:
+def full_card(
+    row: Mapping[str, Any], crop: str, record: AdviceRecord, decision: Decided | None, tr: Translator
+) -> Markup:
     """Everything that is to be done, and how sure it is."""
     pairs: list[tuple[str, str, str]] = []
     if record.amount_mm is not None:
@@ -116,7 +122,7 @@ def full_card(row: Mapping[str, Any], record: AdviceRecord, decision: Decided | 
     pairs.append((tr.text("column.last_clear"), seen, age))
     drivers = Markup("<br>").join(tr.message(m) for m in record.confidence_drivers)
     return Markup('<div class="ag-card">{}{}{}{}{}</div>').format(
-        _top(row, record, tr),
+        _top(row, crop, record, tr),
         markup.facts(pairs),
         _confidence(record, tr),
         Markup('<p class="ag-note">{}</p>').format(drivers) if record.confidence_drivers else "",

@@ -45,7 +45,13 @@ def show(context: Context) -> None:
                 st.warning(tr.text("app.map.no_advice"))
             else:
                 with st.container(border=True, key="card"):
-                    st.html(str(full_card(row, record, decided.get(record.advice_id), tr)))
+                    st.html(
+                        str(
+                            full_card(
+                                row, context.crop_name(row["agro:crop"]), record, decided.get(record.advice_id), tr
+                            )
+                        )
+                    )
                 _reasons(record, tr)
                 review.form(context, record, decided.get(record.advice_id))
         with right:

@@ -120,7 +120,7 @@ def _choose_crops(context: Context, parcels: Parcels) -> list[str]:
     crops = sorted(parcels.table["agro:crop"].unique())
     restored("crops", [], crops)
     st.multiselect(
-        tr.text("column.crop_only"), crops, key="crops", format_func=lambda crop: tr.word("crop", crop),
+        tr.text("column.crop_only"), crops, key="crops", format_func=context.crop_name,
         placeholder=tr.text("app.map.all_crops"), width=236,
     )  # fmt: skip
     keep("crops")
@@ -197,7 +197,7 @@ def _look(
 ) -> FieldLook:
     tr = context.tr
     crop = tr.text(
-        "app.tip.crop", name=tr.word("crop", row["agro:crop"]), area=tr.quantity(row["metrics:area"] / 1e4, "ha", 1)
+        "app.tip.crop", name=context.crop_name(row["agro:crop"]), area=tr.quantity(row["metrics:area"] / 1e4, "ha", 1)
     )
     if record is None:
         advised = tr.text("app.map.no_advice")
@@ -239,6 +239,16 @@ def _card(
 ) -> None:
     tr = context.tr
     with st.container(border=True, key="card"):
-        st.html(str(short_card(row, record, decided.get(record.advice_id) if record else None, tr)))
+        st.html(
+            str(
+                short_card(
+                    row,
+                    context.crop_name(row["agro:crop"]),
+                    record,
+                    decided.get(record.advice_id) if record else None,
+                    tr,
+                )
+            )
+        )
         if st.button(tr.text("app.map.open"), type="primary", icon=":material/open_in_new:", key="open_field"):
             st.switch_page(field_page)

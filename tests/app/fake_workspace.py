@@ -32,7 +32,7 @@ def make_workspace(root: Path, count: int = 30, days: tuple[date, ...] = (date(2
     store.write_description(
         {
             "name": {"en": "Haouz test plain", "fr": "Plaine d'essai du Haouz", "ar": "سهل الحوز التجريبي"},
-            "simulated": True, "latitude": 31.66, "longitude": -7.75, "languages": ["fr", "ar", "en"],
+            "simulated": True, "crops": {"wheat": {"en": "Wheat of the Haouz", "fr": "Blé du Haouz", "ar": "قمح الحوز"}}, "latitude": 31.66, "longitude": -7.75, "languages": ["fr", "ar", "en"],
         }
     )  # fmt: skip
     parcels = make_parcels(count)
@@ -138,7 +138,7 @@ def _observations(uids: list[str], clear: dict[date, bool], rng: np.random.Gener
                         "parcel_uid": uid, "date": days, "index": index, "source": "local", "mean": mean, "median": mean,
                         "p10": mean - 0.05, "p90": mean + 0.05, "sd": 0.03, "pixels_effective": np.where(good, 180.0, 30.0),
                         "valid_frac": np.where(good, 0.97, 0.2), "buffer_m": 5.0, "scene_ids": [f"S2_{d:%Y%m%d}" for d in days],
-                        "usable": good, "reason": [None if ok else "valid_share" for ok in good],
+                        "usable": good, "reason": [None if ok else "cloudy" for ok in good],
                     }
                 )
             )  # fmt: skip
