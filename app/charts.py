@@ -66,6 +66,7 @@ def _dressed(chart: Any, tr: Translator, height: int) -> Any:
         chart.properties(height=height, width="container")
         .configure(locale={"time": time_locale(tr), "number": {**number, "grouping": [3], "currency": ["", ""]}})
         .configure_axis(gridColor=_GRID, labelColor=palette.MUTED, titleColor=palette.MUTED, titleFontWeight="normal", labelFontSize=12, titleFontSize=12)
+        .configure_axisY(minExtent=46)  # so that days stand below each other in all three
         .configure_view(stroke=None)
     )  # fmt: skip
 
