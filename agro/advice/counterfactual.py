@@ -1,0 +1,59 @@
+"""What would change the advice: found by running the rules again on changed inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from agro.advice.facts import Facts
+from agro.advice.rules import Rules
+from agro.schema.advice import Counterfactual, Message
+
+#: Precision of the search, mm.
+STEP_MM = 0.5
+
+
+def counterfactual(facts: Facts, rules: Rules, limits: Mapping[str, float], by: date) -> Counterfactual | None:
+    """The smallest change of the root zone's water that changes the action.
+
+    For "irrigate": rain before the window ends, or an irrigation that was not reported. For "hold": a larger
+    depletion. The courses of depletion are moved by the amount and the rules run again; with the soil's water
+    above the stress level that is what the balance itself would give.
+
+    Returns
+    -------
+    Counterfactual or None
+        None when nothing up to TAW changes the action, or the action does not rest on the balance.
+    """
+    if facts.need is None or facts.outlook is None:
+        return None
+    before = rules.decide(facts.values, limits)
+    if before.id not in {"trigger", "wait"}:
+        return None
+    sign = 1.0 if before.action == "irrigate" else -1.0
+    most = float(facts.need["taw_mm"])
+
+    def after(amount: float) -> str:
+        return rules.decide(facts.shifted(sign * amount).values, limits).action
+
+    if after(most) == before.action:
+        return None
+    low, high = 0.0, most
+    while high - low > STEP_MM:
+        middle = (low + high) / 2
+        low, high = (middle, high) if after(middle) == before.action else (low, middle)
+    # What is said is rounded up, and it is the rounded amount that has to flip the advice.
+    amount = float(int(high) + 1)
+    flips_to = after(amount)
+    verified = flips_to != before.action
+    dr = float(facts.need["dr_mm"])
+    if sign < 0:
+        message = Message(key="counterfactual.depletion", params={"dr_mm": round(dr + amount, 0)})
+        return Counterfactual(message=message, variable="dr_mm", value=round(dr, 1), changed_to=round(dr + amount, 1), unit="mm", flips_to=flips_to, verified=verified)  # type: ignore[arg-type]
+    if facts.values["reported"]:
+        message = Message(key="counterfactual.rain", params={"rain_mm": amount, "date": by.isoformat()})
+        variable, value = "forecast_rain_mm", float(facts.need["forecast_rain_mm"])
+    else:
+        message = Message(key="counterfactual.irrigation", params={"depth_mm": amount})
+        variable, value = "irrigation_mm", 0.0
+    return Counterfactual(message=message, variable=variable, value=round(value, 1), changed_to=round(value + amount, 1), unit="mm", flips_to=flips_to, verified=verified)  # type: ignore[arg-type]

@@ -1,0 +1,197 @@
+"""Facts of one parcel on one day, from the stages' tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from agro.schema.crops import Crop
+from agro.schema.region import Region
+
+
+@dataclass(frozen=True)
+class AdviceInputs:
+    """Tables of the run, the region, the crops and the rules.
+
+    ``neighbours``: parcel_uid, value, median, mad, count, z. ``change``: parcel_uid, value, before, change.
+    """
+
+    region: Region
+    as_of: date
+    parcels: pd.DataFrame
+    need: pd.DataFrame
+    series: pd.DataFrame
+    phenology: pd.DataFrame
+    water: pd.DataFrame
+    weather: pd.DataFrame
+    soil: pd.DataFrame
+    yields: pd.DataFrame
+    neighbours: pd.DataFrame | None
+    change: pd.DataFrame | None
+    observations: pd.DataFrame
+    crops: Mapping[str, Crop]
+    rules: Any
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Depletion ahead, without irrigation: the central course and the members (days, members), mm."""
+
+    days: np.ndarray
+    central_mm: np.ndarray
+    central_raw_mm: np.ndarray
+    members_mm: np.ndarray
+    members_raw_mm: np.ndarray
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a parcel. None is unknown."""
+
+    uid: str
+    crop: str
+    area_ha: float
+    need: Mapping[str, Any] | None
+    outlook: Outlook | None
+    values: Mapping[str, Any]
+    ndvi: float | None
+    last_clear: date | None
+    neighbour_median: float | None
+    kcb: float | None
+    weather_source: str
+    has_forecast: bool
+    outlook_d: int
+    pixels: float = 0.0
+    rain_week_mm: float = 0.0
+    et0_week_mm: float = 0.0
+
+    def shifted(self, water_mm: float) -> Facts:
+        """The same parcel with so much more water in the root zone (less where negative), every course moved by it."""
+        if self.need is None or self.outlook is None:
+            return self
+        move = lambda values: np.clip(values - water_mm, 0.0, self.need["taw_mm"])  # type: ignore[index]  # noqa: E731
+        out = self.outlook
+        moved = replace(out, central_mm=move(out.central_mm), members_mm=move(out.members_mm))
+        dr = float(move(np.asarray(self.need["dr_mm"])))
+        net = max(self.need["net_mm"] - water_mm, 0.0) if water_mm > 0 else max(self.need["net_mm"], -water_mm)
+        values = {**self.values, **_timing(moved, dr, self.need["raw_mm"]), "net_mm": net}
+        values["dr_of_raw"] = dr / self.need["raw_mm"] if self.need["raw_mm"] > 0 else None
+        return replace(self, outlook=moved, values=values)
+
+
+def _timing(outlook: Outlook, dr: float, raw: float) -> dict[str, Any]:
+    """Days to the trigger on the central course (None beyond the outlook), and the members' share that reach it."""
+    above = np.flatnonzero(outlook.central_mm >= outlook.central_raw_mm)
+    days = 0 if dr >= raw else (int(above[0]) + 1 if above.size else None)
+    reached = (outlook.members_mm >= outlook.members_raw_mm).any(axis=0)
+    probability = float(reached.mean()) if reached.size else float(days is not None)
+    return {"days_to_trigger": days, "trigger_prob": probability}
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def build_facts(inputs: AdviceInputs) -> list[Facts]:
+    """Facts of every parcel, in the order of the parcels table."""
+    today = pd.Timestamp(inputs.as_of)
+    need = {row["parcel_uid"]: row for row in inputs.need.to_dict("records")}
+    now = inputs.series[(inputs.series["index"] == "ndvi") & (inputs.series["date"] == today)].set_index("parcel_uid")
+    neighbours = {} if inputs.neighbours is None else {r["parcel_uid"]: r for r in inputs.neighbours.to_dict("records")}
+    change = {} if inputs.change is None else {r["parcel_uid"]: r["change"] for r in inputs.change.to_dict("records")}
+    seasons = inputs.phenology[inputs.phenology["season"] == 0].set_index("parcel_uid")
+    ahead = inputs.weather[inputs.weather["is_forecast"]]
+    week = inputs.weather[~inputs.weather["is_forecast"] & (inputs.weather["date"] > today - pd.Timedelta(days=7))]
+    water = dict(iter(inputs.water.groupby("parcel_uid"))) if len(inputs.water) else {}
+    seen_small = inputs.observations[inputs.observations["reason"] == "not_observable"]["parcel_uid"].unique()
+    pixels = inputs.observations.groupby("parcel_uid")["pixels_effective"].max() if len(inputs.observations) else pd.Series(dtype=float)
+    soil_of = set(inputs.soil["parcel_uid"])
+    out = []
+    for row in inputs.parcels.to_dict("records"):
+        uid, crop = row["parcel_uid"], inputs.crops[row["agro:crop"]]
+        n = need.get(uid)
+        looked = now.loc[uid] if uid in now.index else None
+        age = None if looked is None or pd.isna(looked["clear_age_d"]) else int(looked["clear_age_d"])
+        ndvi = None if looked is None else _number(looked["value"])
+        near = neighbours.get(uid, {})
+        outlook = _outlook(water[uid]) if uid in water and n is not None else None
+        season = seasons.loc[uid] if uid in seasons.index else None
+        late = _late(crop, row["agro:sowing_date"], today, season, ndvi)
+        values: dict[str, Any] = {
+            "observable": uid not in set(seen_small),
+            "covered": crop.kind == "covered",
+            "seen": age is not None,
+            "clear_age_d": age,
+            "has_weather": len(inputs.weather) > 0,
+            "has_soil": uid in soil_of,
+            "irrigated": row["agro:irrigation"] != "rainfed",
+            "season_over": late == "over",
+            "may_fall": late != "no" or crop.kind == "cut",
+            "ndvi": ndvi,
+            "ndvi_change": _number(change.get(uid)),
+            "neighbour_z": _number(near.get("z")),
+            "neighbour_count": near.get("count"),
+        }
+        if n is not None:
+            raw = n["raw_mm"]
+            values.update(
+                interval_of_taw=(n["dr_high_mm"] - n["dr_low_mm"]) / n["taw_mm"] if n["taw_mm"] > 0 else None,
+                dr_of_raw=n["dr_mm"] / raw if raw > 0 else None, stress_days=n["stress_days"], net_mm=n["net_mm"],
+                reported=bool(n["irrigation_reported"]),
+                **(_timing(outlook, n["dr_mm"], raw) if outlook else {"days_to_trigger": None, "trigger_prob": n["trigger_prob_frac"]}),
+            )  # fmt: skip
+        out.append(
+            Facts(
+                uid=uid, crop=row["agro:crop"], area_ha=row["metrics:area"] / 1e4, need=n, outlook=outlook, values=values, ndvi=ndvi,
+                last_clear=None if age is None else (today - pd.Timedelta(days=age)).date(),
+                neighbour_median=_number(near.get("median")), kcb=_kcb(water.get(uid), today),
+                weather_source="none" if n is None else n["weather_source"],
+                has_forecast=bool((ahead["source"] != "climatology").any()), outlook_d=inputs.region.advice.outlook_d,
+                pixels=float(pixels.get(uid, 0.0)), rain_week_mm=float(week["rain_mm"].sum()), et0_week_mm=float(week["et0_mm"].sum()),
+            )
+        )  # fmt: skip
+    return out
+
+
+def _kcb(water: pd.DataFrame | None, today: pd.Timestamp) -> float | None:
+    if water is None:
+        return None
+    row = water[(water["member"] == -1) & (water["date"] == today)]
+    return float(row["kcb"].iloc[0]) if len(row) else None
+
+
+def _outlook(water: pd.DataFrame) -> Outlook:
+    ahead = water[water["is_forecast"]]
+    central = ahead[ahead["member"] == -1].sort_values("date")
+    members = ahead[ahead["member"] >= 0]
+    table = {c: members.pivot(index="date", columns="member", values=c).sort_index() for c in ("dr_mm", "raw_mm")}
+    return Outlook(
+        central["date"].to_numpy(), central["dr_mm"].to_numpy(), central["raw_mm"].to_numpy(), table["dr_mm"].to_numpy(),
+        table["raw_mm"].to_numpy(),
+    )  # fmt: skip
+
+
+def _late(crop: Crop, sowing: Any, today: pd.Timestamp, season: Any, ndvi: float | None) -> str:
+    """``no``; ``late`` when an annual crop may be ripening; ``over`` when its field is bare after the season."""
+    if crop.kind != "annual":
+        return "no"
+    if season is not None and not pd.isna(season["end_date"]) and (ndvi is None or ndvi < 0.3):
+        # A crop sown after that season has ended is not over, it has not begun.
+        if not pd.isna(sowing) and pd.Timestamp(sowing) > season["end_date"]:
+            return "no"
+        return "over"
+    if not pd.isna(sowing):
+        days = (today - pd.Timestamp(sowing)).days
+        stages = crop.stages_d.value
+        if days > sum(stages) + 30:
+            return "over"
+        if days > sum(stages[:3]) - 10:
+            return "late"
+        return "no"
+    peaked = season is not None and not pd.isna(season["peak_date"]) and (today - season["peak_date"]).days > 20
+    return "late" if peaked else "no"

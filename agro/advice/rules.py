@@ -1,0 +1,125 @@
+"""Rules as data: thresholds with value, unit and source, and ordered conditions on facts."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from agro.schema.advice import Action
+from agro.schema.crops import Parameter, parse_error, read_yaml
+from agro.schema.errors import ConfigError
+from agro.schema.messages import MESSAGES
+
+RULES_FILE = Path(__file__).with_name("tables") / "rules.yaml"
+#: Facts that conditions may speak of (see agro.advice.facts), and limits that the region file sets.
+FACTS = frozenset(
+    "observable covered seen clear_age_d has_weather has_soil interval_of_taw irrigated reported season_over may_fall stress_days "
+    "ndvi ndvi_change dr_of_raw neighbour_z neighbour_count days_to_trigger trigger_prob net_mm".split()
+)
+REGION_LIMITS = frozenset({"max_clear_age"})
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+}  # fmt: skip
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Condition(_Strict):
+    """One comparison of a fact with a threshold's name or a plain value; an unknown fact (None) never holds."""
+
+    fact: str
+    is_: Literal["eq", "lt", "le", "gt", "ge"]
+    than: bool | float | str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_is(cls, body: Any) -> Any:
+        return {("is_" if key == "is" else key): value for key, value in body.items()} if isinstance(body, dict) else body
+
+    def holds(self, facts: Mapping[str, Any], limits: Mapping[str, float]) -> bool:
+        """Whether the condition is true of the facts."""
+        value = facts.get(self.fact)
+        than = limits[self.than] if isinstance(self.than, str) else self.than
+        return value is not None and bool(_COMPARE[self.is_](value, than))
+
+
+class Rule(_Strict):
+    """All conditions hold: this action, said with this message."""
+
+    id: str
+    when: tuple[Condition, ...]
+    action: Action
+    message: str
+
+
+class Confidence(_Strict):
+    """Factors of the confidence formula (docs/advice.md)."""
+
+    age_free_d: Parameter[float]
+    age_scale_d: Parameter[float]
+    no_record: Parameter[float]
+    climatology_cap: Parameter[float]
+    soil: Mapping[str, Parameter[float]]
+
+
+class Rules(_Strict):
+    """A checked set of rules."""
+
+    thresholds: Mapping[str, Parameter[float]]
+    confidence: Confidence
+    rules: tuple[Rule, ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Rules:
+        known = set(self.thresholds) | REGION_LIMITS
+        for rule in self.rules:
+            if rule.message not in MESSAGES:
+                raise ValueError(f"rule {rule.id}: unknown message {rule.message}")
+            for condition in rule.when:
+                if condition.fact not in FACTS:
+                    raise ValueError(f"rule {rule.id}: unknown fact {condition.fact}; known: {', '.join(sorted(FACTS))}")
+                if isinstance(condition.than, str) and condition.than not in known:
+                    raise ValueError(f"rule {rule.id}: unknown threshold {condition.than}")
+        if not self.rules or self.rules[-1].when:
+            raise ValueError("the last rule must hold always, so that every parcel gets an answer")
+        return self
+
+    def limits(self, max_clear_age_d: float) -> dict[str, float]:
+        """Values of the thresholds, with the region's own limits."""
+        return {**{k: v.value for k, v in self.thresholds.items()}, "max_clear_age": max_clear_age_d}
+
+    def decide(self, facts: Mapping[str, Any], limits: Mapping[str, float]) -> Rule:
+        """The first rule whose conditions all hold."""
+        return next(rule for rule in self.rules if all(c.holds(facts, limits) for c in rule.when))
+
+
+def load_rules(path: Path = RULES_FILE, override: Path | None = None) -> Rules:
+    """Read the shipped rules and what a region puts over them.
+
+    Raises
+    ------
+    ConfigError
+        A wrong, missing or unknown key, fact, threshold or message.
+    """
+    body = read_yaml(path)
+    if override is not None:
+        local = read_yaml(override) or {}
+        unknown = set(local) - set(body)
+        if unknown:
+            raise ConfigError(f"unknown key {', '.join(sorted(unknown))}", where=str(override), do=f"Known: {', '.join(body)}")
+        for key in ("thresholds", "confidence"):
+            extra = set(local.get(key, {})) - set(body[key])
+            if extra:
+                raise ConfigError(f"unknown key {key}.{', '.join(sorted(extra))}", where=str(override), do=f"Known: {', '.join(body[key])}")
+            body[key] = {**body[key], **local.get(key, {})}
+        body["rules"] = local.get("rules", body["rules"])
+    try:
+        return Rules.model_validate(body)
+    except ValidationError as error:
+        raise parse_error(error, override or path) from error
