@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,34 +12,25 @@ from agro.schema.errors import AgroError
 from agro.store.workspace import RegionStore
 
 if TYPE_CHECKING:
+    from agro.advice.review import Decision, Verdict
     from app.context import Context
 
-DECISIONS = ("accept", "edit", "reject")
+DECISIONS: tuple[Verdict, ...] = ("accept", "edit", "reject")
 
 
-@dataclass(frozen=True)
-class Decided:
-    """The last decision on an advice."""
+def latest_decisions(store: RegionStore) -> dict[str, Decision]:
+    """Decision that stands, by advice id; none where nobody has decided anything yet.
 
-    decision: str
-    amount_mm: float | None
-    reason: str | None
-    reviewer: str
-    decided_at: datetime
-
-
-def latest_decisions(store: RegionStore) -> dict[str, Decided]:
-    """Last decision by advice id; none where nobody has decided anything yet."""
+    Raises
+    ------
+    ContractError
+        The review database is broken.
+    """
     if not (store.path / "review.sqlite").exists():
-        return {}  # reading must not make the file
-    from agro.advice.review import ReviewStore
+        return {}  # the database library is loaded only when there is a database
+    from agro.advice.review import ReviewStore, latest
 
-    found = ReviewStore(store.review_database).decisions()
-    return {item.advice_id: _as_decided(item) for item in sorted(found, key=lambda item: item.decided_at)}
-
-
-def _as_decided(item: Any) -> Decided:
-    return Decided(item.decision, item.amount_mm, item.reason, item.reviewer, item.decided_at)
+    return latest(ReviewStore(store.review_database).decisions())
 
 
 def problem(decision: str, reviewer: str, amount_mm: float | None, reason: str) -> str | None:
@@ -60,18 +50,24 @@ def problem(decision: str, reviewer: str, amount_mm: float | None, reason: str) 
 def decide(
     store: RegionStore,
     record: AdviceRecord,
-    decision: str,
+    decision: Verdict,
     reviewer: str,
     amount_mm: float | None,
     reason: str,
     decided_at: datetime,
+    seen: Decision | None,
 ) -> None:
     """Write a decision on an advice.
+
+    Parameters
+    ----------
+    seen : Decision or None
+        Decision that the person saw when deciding. When another one stands by now, nothing is written.
 
     Raises
     ------
     AgroError
-        The store refuses it or cannot be written.
+        The store refuses it, somebody else has decided meanwhile, or it cannot be written.
     """
     from agro.advice.review import ReviewStore
 
@@ -84,41 +80,56 @@ def decide(
         amount_mm=amount_mm if decision == "edit" else None,
         reason=reason.strip() or None,
         decided_at=decided_at,
+        supersedes=seen.decision_id if seen else None,
     )
 
 
-def form(context: Context, record: AdviceRecord, decided: Decided | None) -> None:
+def form(context: Context, record: AdviceRecord, decided: Decision | None) -> None:
     """Accept, change or refuse the advice, with a reason."""
     tr, name = context.tr, record.advice_id
-    with st.expander(
-        tr.text("app.review.title"), expanded=decided is None and record.escalated, icon=":material/gavel:"
-    ):
+    outcome = st.session_state.pop(f"outcome_{name}", None)
+    wanted = (decided is None and record.escalated) or outcome is not None
+    with st.expander(tr.text("app.review.title"), expanded=wanted, icon=":material/gavel:"):
         choice = st.radio(
             tr.text("app.review.title"), DECISIONS, key=f"decision_{name}", horizontal=True, label_visibility="collapsed",
             format_func=lambda key: tr.text(f"app.review.{key}"),
         )  # fmt: skip
-        amount = None
         if choice == "edit":
-            amount = st.number_input(
+            st.number_input(
                 tr.text("app.review.amount"), min_value=0.0, max_value=400.0, step=5.0,
                 value=float(round(record.amount_mm or 0.0)), format="%.0f", key=f"amount_{name}",
             )  # fmt: skip
-        reviewer = st.text_input(
+        st.text_input(
             tr.text("app.review.reviewer"),
             value=st.session_state.get("reviewer", ""),
             max_chars=80,
             key=f"reviewer_{name}",
         )
-        reason = st.text_area(tr.text("app.review.reason"), max_chars=500, height=80, key=f"reason_{name}")
-        if st.button(tr.text("app.review.save"), type="primary", key=f"save_{name}"):
-            wrong = problem(choice, reviewer, amount, reason)
-            if wrong is not None:
-                st.warning(tr.text(wrong))
-                return
-            try:
-                decide(context.store, record, choice, reviewer, amount, reason, datetime.now(UTC))
-            except AgroError as error:
-                st.error(str(error))
-                return
-            st.session_state["reviewer"] = reviewer
-            st.rerun()
+        st.text_area(tr.text("app.review.reason"), max_chars=500, height=80, key=f"reason_{name}")
+        # What the button was drawn with is what the person saw, even when someone else decides before the click.
+        st.button(
+            tr.text("app.review.save"),
+            type="primary",
+            key=f"save_{name}",
+            on_click=_save,
+            args=(context, record, decided),
+        )
+        if outcome is not None:
+            st.warning(outcome)
+
+
+def _save(context: Context, record: AdviceRecord, seen: Decision | None) -> None:
+    name, state = record.advice_id, st.session_state
+    choice, reviewer, reason = state[f"decision_{name}"], state[f"reviewer_{name}"], state[f"reason_{name}"]
+    amount = state.get(f"amount_{name}") if choice == "edit" else None
+    wrong = problem(choice, reviewer, amount, reason)
+    if wrong is not None:
+        state[f"outcome_{name}"] = context.tr.text(wrong)
+        return
+    try:
+        decide(context.store, record, choice, reviewer, amount, reason, datetime.now(UTC), seen)
+    except AgroError as error:
+        state[f"outcome_{name}"] = context.tr.isolate(str(error))
+        return
+    state["reviewer"] = reviewer
+    state[f"reason_{name}"] = ""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from agro.reports.i18n import Shown, Translator, is_missing
 from agro.schema.advice import AdviceRecord
 from app import markup, palette
-from app.review import Decided
+
+if TYPE_CHECKING:
+    from agro.advice.review import Decision
 
 _NAME_LIMIT = 48
 
@@ -53,7 +55,7 @@ def _confidence(record: AdviceRecord, tr: Translator) -> Markup:
     )
 
 
-def _escalation(record: AdviceRecord, decision: Decided | None, tr: Translator, brief: bool = False) -> Markup:
+def _escalation(record: AdviceRecord, decision: Decision | None, tr: Translator, brief: bool = False) -> Markup:
     if decision is not None:
         line = tr.text(
             f"app.review.was_{decision.decision}",
@@ -71,7 +73,7 @@ def _escalation(record: AdviceRecord, decision: Decided | None, tr: Translator, 
 
 
 def short_card(
-    row: Mapping[str, Any], crop: str, record: AdviceRecord | None, decision: Decided | None, tr: Translator
+    row: Mapping[str, Any], crop: str, record: AdviceRecord | None, decision: Decision | None, tr: Translator
 ) -> Markup:
     """Say what to do and how sure it is: the card beside the map."""
     body = _top(row, crop, record, tr)
@@ -92,7 +94,7 @@ def _last_look(record: AdviceRecord, tr: Translator) -> str:
 
 
 def full_card(
-    row: Mapping[str, Any], crop: str, record: AdviceRecord, decision: Decided | None, tr: Translator
+    row: Mapping[str, Any], crop: str, record: AdviceRecord, decision: Decision | None, tr: Translator
 ) -> Markup:
     """Everything that is to be done, and how sure it is."""
     pairs: list[tuple[str, str, str]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -18,6 +18,9 @@ from app.deck import FieldLook, build_deck, scale_bar
 from app.views import help_pages
 from app.views.cards import field_name, short_card
 from app.words import index_name
+
+if TYPE_CHECKING:
+    from agro.advice.review import Decision
 
 _MAP_HEIGHT_PX = 440
 _INDEX = "index:"
@@ -234,7 +237,7 @@ def _card(
     context: Context,
     row: Mapping[str, Any],
     record: AdviceRecord | None,
-    decided: Mapping[str, review.Decided],
+    decided: Mapping[str, Decision],
     field_page: Any,
 ) -> None:
     tr = context.tr
