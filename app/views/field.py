@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import pandas as pd
@@ -20,6 +21,7 @@ from app.views.map_page import choose_field
 from app.words import index_name
 
 _UNIT_KEYS = {"mm": "mm", "m3": "m3", "m³": "m3", "ha": "ha", "d": "d", "days": "d", "%": "pct", "t/ha": "t_ha"}
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SPANS_D = {"season": None, "90": 90, "30": 30}
 
 
@@ -239,7 +241,7 @@ def _value(value: float | str | None, evidence: Evidence, tr: Translator) -> str
     if value is None:
         return MISSING
     if isinstance(value, str):
-        return tr.word("source", value)
+        return tr.date(value, "long") if _ISO_DATE.fullmatch(value) else tr.word("source", value)
     key = _UNIT_KEYS.get(evidence.unit)
     if key:
         return tr.quantity(value, key)

@@ -291,6 +291,7 @@ def _record(i: int, row: dict[str, Any], need: dict[str, Any], day: date, last_c
             Evidence(name="evidence.ndvi", value=0.61, unit="1", date=last_clear, source="sentinel-2-l2a"),
             Evidence(name="evidence.rain_outlook", value=3.0, unit="mm", date=end, source="forecast"),
             Evidence(name="evidence.trigger_prob", value=0.8, unit="frac", date=day, source="forecast"),
+            Evidence(name="evidence.last_irrigation", value=(day - timedelta(days=12)).isoformat(), unit="", date=day - timedelta(days=12), source="reported"),
             Evidence(name="evidence.soil", value="survey", unit="", date=None, source="survey"),
         ),
         counterfactual=Counterfactual(

@@ -158,7 +158,7 @@ def test_a_field_shows_its_curves_and_reasons(watch: Watched, address: str, lang
     assert watch.page.locator("html").get_attribute("dir") == DIRECTIONS[language]
     assert watch.page.locator(".ag-reasons li").count() == 3
     assert watch.page.locator(".ag-escalated li").count() == 2
-    assert watch.page.locator(".ag-table tbody tr").count() == 6
+    assert watch.page.locator(".ag-table tbody tr").count() == 7
     assert "<script>alert(1)</script>" in watch.page.locator(".ag-card h2").inner_text()
     watch.page.screenshot(path=str(tmp_path / f"field_{language}.png"))
     assert fits(watch)

@@ -93,6 +93,7 @@ def test_a_decision_is_written_from_the_page_and_shown(own_workspace: Path, stor
     test = field_page(own_workspace, "p003", language)
     assert not test.exception
     assert "ag-escalated" in said(test)
+    assert str(translator(language).date("2019-04-03", "long")) in said(test)  # last irrigation, in the page's words
     name = next(r.advice_id for r in store.run(ISSUED).advice() if r.parcel_uid == "p003")
     test.button(key=f"save_{name}").click().run()
     assert test.warning[0].value == translator(language).text("app.review.need_reviewer")
