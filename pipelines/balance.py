@@ -76,7 +76,9 @@ class BalanceResult:
     def write(self, path: Path) -> None:
         """Write the table as CSV or Parquet, by the file's suffix."""
         if path.suffix not in {".csv", ".parquet"}:
-            raise ConfigError(f"unknown kind of table {path.suffix!r}", where=str(path), do="End the name in .csv or .parquet")
+            raise ConfigError(
+                f"unknown kind of table {path.suffix!r}", where=str(path), do="End the name in .csv or .parquet"
+            )
         with replacing(path) as temporary:
             if path.suffix == ".csv":
                 self.table.to_csv(temporary, index=False, float_format="%.6g", date_format="%Y-%m-%d")
@@ -122,11 +124,17 @@ def _csv(folder: Path, name: str, required: bool = True) -> pd.DataFrame | None:
         raise ConfigError(f"not a CSV table ({error})", where=str(path), do="Save it as UTF-8 CSV") from error
     unknown = set(table.columns) - COLUMNS[name]
     if unknown:
-        raise ContractError(f"unknown column {', '.join(sorted(unknown))}", where=str(path), do=f"Known: {', '.join(sorted(COLUMNS[name]))}")
+        raise ContractError(
+            f"unknown column {', '.join(sorted(unknown))}",
+            where=str(path),
+            do=f"Known: {', '.join(sorted(COLUMNS[name]))}",
+        )
     if "date" in table.columns:
         days = pd.to_datetime(table["date"], errors="coerce", format="ISO8601")
         if days.isna().any():
-            raise ContractError(f"{table['date'][days.isna()].iloc[0]!r} is not a date", where=str(path), do="Write dates as YYYY-MM-DD")
+            raise ContractError(
+                f"{table['date'][days.isna()].iloc[0]!r} is not a date", where=str(path), do="Write dates as YYYY-MM-DD"
+            )
         table["date"] = days
     return table
 
@@ -134,23 +142,39 @@ def _csv(folder: Path, name: str, required: bool = True) -> pd.DataFrame | None:
 def read_tables(folder: Path) -> Tables:
     """Read and check a folder of tables; see :func:`run_balance_folder`."""
     weather, station, soil, irrigation, parameters = (_csv(folder, name) for name in NEEDED)
-    assert weather is not None and station is not None and soil is not None and irrigation is not None and parameters is not None
+    assert (
+        weather is not None
+        and station is not None
+        and soil is not None
+        and irrigation is not None
+        and parameters is not None
+    )
     values = dict(zip(parameters["name"], parameters["value"].astype(float), strict=True))
     absent = [name for name in PARAMETERS if name not in values]
     if absent:
-        raise ContractError(f"no parameter {', '.join(absent)}", where=str(folder / "crop_parameters.csv"), do="Add the rows")
+        raise ContractError(
+            f"no parameter {', '.join(absent)}", where=str(folder / "crop_parameters.csv"), do="Add the rows"
+        )
     site = station.iloc[0]
     daily = _daily(weather, site, folder / "weather.csv")
     layers = _layers(soil, folder / "soil.csv")
-    kcb, measured, plots = (_csv(folder, name, required=False) for name in ("kcb_observed.csv", "measured.csv", "plots.csv"))
+    kcb, measured, plots = (
+        _csv(folder, name, required=False) for name in ("kcb_observed.csv", "measured.csv", "plots.csv")
+    )
     if plots is not None:
         unknown = set(layers) - set(plots["plot_id"])
         if unknown:
-            raise ContractError(f"plot {', '.join(sorted(unknown))} has soil and is not in plots.csv", where=str(folder), do="Add it")
+            raise ContractError(
+                f"plot {', '.join(sorted(unknown))} has soil and is not in plots.csv", where=str(folder), do="Add it"
+            )
     for name, table in (("irrigation.csv", irrigation), ("measured.csv", measured)):
         unknown = set() if table is None else set(table["plot_id"]) - set(layers)
         if unknown:
-            raise ContractError(f"unknown plot {', '.join(sorted(unknown))}", where=str(folder / name), do=f"Plots with soil: {', '.join(layers)}")
+            raise ContractError(
+                f"unknown plot {', '.join(sorted(unknown))}",
+                where=str(folder / name),
+                do=f"Plots with soil: {', '.join(layers)}",
+            )
     start = kcb["date"].min() if kcb is not None else daily.index.min()
     if plots is not None and "planting_date" in plots:
         start = pd.to_datetime(plots["planting_date"]).min()
@@ -160,24 +184,57 @@ def read_tables(folder: Path) -> Tables:
     outside = irrigation[(irrigation["depth_mm"] > 0) & ~irrigation["date"].isin(daily.index)]
     if len(outside):
         row = outside.iloc[0]
-        raise ContractError(f"the irrigation of plot {row['plot_id']} on {row['date']:%Y-%m-%d} matches no day of the weather", where=str(folder / "irrigation.csv"), do="Correct the date")
+        raise ContractError(
+            f"the irrigation of plot {row['plot_id']} on {row['date']:%Y-%m-%d} matches no day of the weather",
+            where=str(folder / "irrigation.csv"),
+            do="Correct the date",
+        )
     if (irrigation["depth_mm"] < 0).any():
         row = irrigation[irrigation["depth_mm"] < 0].iloc[0]
-        raise ContractError(f"an irrigation of {row['depth_mm']:g} mm on {row['date']:%Y-%m-%d}", where=str(folder / "irrigation.csv"), do="Correct the depth")
-    return Tables(daily, float(site["wind_height_m"]), str(site["reference"]), values, layers, irrigation, start, end, kcb, measured)
+        raise ContractError(
+            f"an irrigation of {row['depth_mm']:g} mm on {row['date']:%Y-%m-%d}",
+            where=str(folder / "irrigation.csv"),
+            do="Correct the depth",
+        )
+    return Tables(
+        daily,
+        float(site["wind_height_m"]),
+        str(site["reference"]),
+        values,
+        layers,
+        irrigation,
+        start,
+        end,
+        kcb,
+        measured,
+    )
 
 
 def _daily(weather: pd.DataFrame, site: pd.Series, where: Path) -> pd.DataFrame:
     if site["reference"] not in {"short", "tall"}:
-        raise ContractError(f"unknown reference {site['reference']!r}", where=str(where.with_name("station.csv")), do="Give short or tall")
+        raise ContractError(
+            f"unknown reference {site['reference']!r}",
+            where=str(where.with_name("station.csv")),
+            do="Give short or tall",
+        )
     table = weather.set_index("date").sort_index()
-    gap = pd.date_range(table.index.min(), table.index.max()).difference(table.index)
+    gap = pd.date_range(table.index.min(), table.index.max()).difference(pd.DatetimeIndex(table.index))
     if len(gap):
-        raise NoDataError(f"no row for {gap[0]:%Y-%m-%d}" + (f" and {len(gap) - 1} more days" if len(gap) > 1 else ""), where=str(where), do="Complete the record")
+        raise NoDataError(
+            f"no row for {gap[0]:%Y-%m-%d}" + (f" and {len(gap) - 1} more days" if len(gap) > 1 else ""),
+            where=str(where),
+            do="Complete the record",
+        )
     if table.index.has_duplicates:
-        raise ContractError(f"{table.index[table.index.duplicated()][0]:%Y-%m-%d} stands twice", where=str(where), do="Remove one row")
+        raise ContractError(
+            f"{table.index[table.index.duplicated()][0]:%Y-%m-%d} stands twice", where=str(where), do="Remove one row"
+        )
     if (table["rain_mm"] < 0).any():
-        raise ContractError(f"rain below zero on {table.index[table['rain_mm'] < 0][0]:%Y-%m-%d}", where=str(where), do="Correct the record")
+        raise ContractError(
+            f"rain below zero on {table.index[table['rain_mm'] < 0][0]:%Y-%m-%d}",
+            where=str(where),
+            do="Correct the record",
+        )
     out = pd.DataFrame({"rain_mm": table["rain_mm"], "wind_m_s": table["wind_m_s"]})
     station = table["et0_station_mm"] if "et0_station_mm" in table else pd.Series(np.nan, index=table.index)
 
@@ -185,18 +242,22 @@ def _daily(weather: pd.DataFrame, site: pd.Series, where: Path) -> pd.DataFrame:
         return table[name].to_numpy(dtype=float) if name in table else np.full(len(table), np.nan)
 
     tmin, tmax = column("tmin_c"), column("tmax_c")
-    vapour = actual_vapour_kpa(tmin, tmax, rhmin_pct=column("rhmin_pct"), rhmax_pct=column("rhmax_pct"), tdew_c=column("tdew_c"))
+    vapour = actual_vapour_kpa(
+        tmin, tmax, rhmin_pct=column("rhmin_pct"), rhmax_pct=column("rhmax_pct"), tdew_c=column("tdew_c")
+    )
     given = column("vapour_pressure_kpa")
     vapour = np.where(np.isnan(given), vapour, given)
     et0 = penman_monteith_mm(
         tmin, tmax, vapour, wind_at_2m(column("wind_m_s"), site["wind_height_m"]), column("rs_mj_m2"), site["lat"], site["elevation_m"],
-        table.index.dayofyear.to_numpy(), site["reference"],
+        pd.DatetimeIndex(table.index).day_of_year.to_numpy(), site["reference"],
     )  # fmt: skip
-    out["et0_mm"] = station.fillna(pd.Series(et0, index=table.index))
+    out["et0_mm"] = station.where(station.notna(), et0)
     out["rhmin_pct"] = np.where(np.isnan(column("rhmin_pct")), 100 * vapour / saturation_kpa(tmax), column("rhmin_pct"))
     for name in ("rain_mm", "et0_mm", "wind_m_s", "rhmin_pct"):
         if out[name].isna().any():
-            raise NoDataError(f"no {name} on {out.index[out[name].isna()][0]:%Y-%m-%d}", where=str(where), do="Complete the record")
+            raise NoDataError(
+                f"no {name} on {out.index[out[name].isna()][0]:%Y-%m-%d}", where=str(where), do="Complete the record"
+            )
     return out
 
 
@@ -206,7 +267,11 @@ def _layers(soil: pd.DataFrame, where: Path) -> dict[str, pd.DataFrame]:
         ordered = layers.sort_values("top_m").reset_index(drop=True)
         wrong = ordered[ordered["wp_m3_m3"] >= ordered["fc_m3_m3"]]
         if len(wrong):
-            raise ContractError(f"plot {plot}: wilting point {wrong['wp_m3_m3'].iloc[0]:g} is not below field capacity {wrong['fc_m3_m3'].iloc[0]:g}", where=str(where), do="Correct the row")
+            raise ContractError(
+                f"plot {plot}: wilting point {wrong['wp_m3_m3'].iloc[0]:g} is not below field capacity {wrong['fc_m3_m3'].iloc[0]:g}",
+                where=str(where),
+                do="Correct the row",
+            )
         found[str(plot)] = ordered
     return found
 
@@ -234,8 +299,12 @@ def simulate(tables: Tables) -> pd.DataFrame:
     daily = tables.weather.reindex(days)
     if daily.isna().any().any():
         first = daily.index[daily.isna().any(axis=1)][0]
-        raise NoDataError(f"no weather on {first:%Y-%m-%d}", where="weather", do="Complete the record or shorten the period")
-    table_kcb = stage_kcb(np.arange(len(days)), (q["Lini"], q["Ldev"], q["Lmid"], q["Lend"]), (q["Kcbini"], q["Kcbmid"], q["Kcbend"]))
+        raise NoDataError(
+            f"no weather on {first:%Y-%m-%d}", where="weather", do="Complete the record or shorten the period"
+        )
+    table_kcb = stage_kcb(
+        np.arange(len(days)), (q["Lini"], q["Ldev"], q["Lmid"], q["Lend"]), (q["Kcbini"], q["Kcbmid"], q["Kcbend"])
+    )
     kcb, height, cover = table_kcb.copy(), np.full(len(days), np.nan), np.full(len(days), np.nan)
     if tables.kcb is not None:
         seen = tables.kcb.set_index("date").reindex(days)
@@ -247,8 +316,16 @@ def simulate(tables: Tables) -> pd.DataFrame:
     for day, value in enumerate(q["hini"] + (q["hmax"] - q["hini"]) * share):
         tallest = height[day] if height[day] > 0 else max(tallest, value)
         grown[day] = tallest
-    roots = np.maximum.accumulate(q["Zrini"] + (q["Zrmax"] - q["Zrini"]) * (table_kcb - q["Kcbini"]) / (q["Kcbmid"] - q["Kcbini"]))
-    limit = kc_max(kcb, grown, wind_at_2m(daily["wind_m_s"].to_numpy(), tables.wind_height_m), daily["rhmin_pct"].to_numpy(), tables.reference)
+    roots = np.maximum.accumulate(
+        q["Zrini"] + (q["Zrmax"] - q["Zrini"]) * (table_kcb - q["Kcbini"]) / (q["Kcbmid"] - q["Kcbini"])
+    )
+    limit = kc_max(
+        kcb,
+        grown,
+        wind_at_2m(daily["wind_m_s"].to_numpy(), tables.wind_height_m),
+        daily["rhmin_pct"].to_numpy(),
+        tables.reference,
+    )
     fc = np.where(cover > 0, cover, cover_from_kcb(kcb, q["Kcbini"], limit, grown))
     plots = list(tables.soil)
     n = len(plots)
@@ -257,13 +334,19 @@ def simulate(tables: Tables) -> pd.DataFrame:
     for column, plot in enumerate(plots):
         layers = tables.soil[plot]
         held = (layers["fc_m3_m3"] - layers["wp_m3_m3"]).to_numpy()
-        first = layers["initial_m3_m3"].to_numpy(dtype=float) if "initial_m3_m3" in layers else np.full(len(layers), q["theta0"])
+        first = (
+            layers["initial_m3_m3"].to_numpy(dtype=float)
+            if "initial_m3_m3" in layers
+            else np.full(len(layers), q["theta0"])
+        )
         missing = layers["fc_m3_m3"].to_numpy() - first
         taw[:, column] = _storage_mm(layers, held, roots)
         full[column] = _storage_mm(layers, held, np.asarray(q["Zrmax"]))
         dr0[column] = np.clip(_storage_mm(layers, missing, np.asarray(q["Zrini"])), 0.0, taw[0, column])
         full0[column] = np.clip(_storage_mm(layers, missing, np.asarray(q["Zrmax"])), 0.0, full[column])
-        tew[column] = _storage_mm(layers, (layers["fc_m3_m3"] - 0.5 * layers["wp_m3_m3"]).to_numpy(), np.asarray(q["Ze"]))
+        tew[column] = _storage_mm(
+            layers, (layers["fc_m3_m3"] - 0.5 * layers["wp_m3_m3"]).to_numpy(), np.asarray(q["Ze"])
+        )
     events = tables.irrigation.groupby(["date", "plot_id"])
     depth = events["depth_mm"].sum().unstack().reindex(index=days, columns=plots).fillna(0.0).to_numpy()
     wetted = np.ones((len(days), n))
@@ -274,7 +357,14 @@ def simulate(tables: Tables) -> pd.DataFrame:
         return np.repeat(np.asarray(values, dtype=float)[:, None], n, axis=1)
 
     forcing = Forcing(
-        spread(daily["et0_mm"].to_numpy()), spread(daily["rain_mm"].to_numpy()), depth, wetted, spread(kcb), spread(limit), spread(fc), taw
+        spread(daily["et0_mm"].to_numpy()),
+        spread(daily["rain_mm"].to_numpy()),
+        depth,
+        wetted,
+        spread(kcb),
+        spread(limit),
+        spread(fc),
+        taw,
     )
     setup = Soil(
         tew, np.full(n, q["REW"]), np.full(n, q["pbase"]), taw_full_mm=full if tables.layered else None, closed=False
@@ -285,7 +375,9 @@ def simulate(tables: Tables) -> pd.DataFrame:
         "fc_frac": forcing.fc_frac, "zr_m": spread(roots), "taw_mm": taw, "raw_mm": done.raw_mm, "etc_mm": done.etc_mm,
         "eta_mm": done.eta_mm, "runoff_mm": done.runoff_mm, "drainage_mm": done.drainage_mm, "dr_mm": done.dr_mm,
     }  # fmt: skip
-    table = pd.DataFrame({"plot_id": np.tile(plots, len(days)), "date": np.repeat(days, n), **{k: v.ravel() for k, v in columns.items()}})
+    table = pd.DataFrame(
+        {"plot_id": np.tile(plots, len(days)), "date": np.repeat(days, n), **{k: v.ravel() for k, v in columns.items()}}
+    )
     return table.sort_values(["plot_id", "date"], ignore_index=True)
 
 
@@ -300,19 +392,27 @@ def measured_depletion(tables: Tables, table: pd.DataFrame) -> pd.DataFrame:
         plot_id, date (of the reading), measured_mm, simulated_mm.
     """
     assert tables.measured is not None
-    simulated = table.set_index(["plot_id", "date"])
+    simulated = {(row["plot_id"], row["date"]): row for row in table.to_dict("records")}
     rows = []
-    for (plot, day), reading in tables.measured.groupby(["plot_id", "date"], sort=True):
+    for name, reading in tables.measured.groupby(["plot_id", "date"], sort=True):
+        plot, day = str(name[0]), pd.Timestamp(reading["date"].iloc[0])
         key = (plot, day - pd.Timedelta(days=1))
-        if key not in simulated.index:
+        if key not in simulated:
             continue
-        now = simulated.loc[key]
+        now = simulated[key]
         ordered = reading.sort_values("top_m").reset_index(drop=True).dropna(subset=["swc_m3_m3"])
         if ordered["bottom_m"].max() < now["zr_m"] - 0.1 or ordered["top_m"].min() > 0:
             continue
         depth = np.asarray(now["zr_m"])
         lacking = _storage_mm(tables.soil[plot], "fc_m3_m3", depth) - _storage_mm(ordered, "swc_m3_m3", depth)
-        rows.append({"plot_id": plot, "date": day, "measured_mm": float(np.clip(lacking, 0.0, None)), "simulated_mm": now["dr_mm"]})
+        rows.append(
+            {
+                "plot_id": plot,
+                "date": day,
+                "measured_mm": float(np.clip(lacking, 0.0, None)),
+                "simulated_mm": now["dr_mm"],
+            }
+        )
     return pd.DataFrame(rows, columns=["plot_id", "date", "measured_mm", "simulated_mm"])
 
 

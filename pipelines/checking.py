@@ -75,7 +75,9 @@ def _imagery(inputs: Inputs, check: Check, rejected: list[pd.DataFrame]) -> date
             return None
         keys, _ = usable_indices(region.observe.indices, found.scenes)
         days = sorted(group_by_day(found.scenes))
-        check.lines.append(f"imagery     {len(found.scenes)} scenes on {len(days)} days, {days[0]} to {days[-1]}; {', '.join(keys)}")
+        check.lines.append(
+            f"imagery     {len(found.scenes)} scenes on {len(days)} days, {days[0]} to {days[-1]}; {', '.join(keys)}"
+        )
         lacking = sorted(set(region.observe.indices) - set(keys))
         if lacking:
             check.lines.append(f"imagery     bands are lacking for {', '.join(lacking)}: left out")
@@ -88,11 +90,15 @@ def _imagery(inputs: Inputs, check: Check, rejected: list[pd.DataFrame]) -> date
 def _rest(inputs: Inputs, day: date, check: Check, rejected: list[pd.DataFrame]) -> None:
     region = inputs.region
     try:
-        forcing = load_weather(region.weather, region.folder, season_start(region, day), day, region.advice.outlook_d, region.place)
+        forcing = load_weather(
+            region.weather, region.folder, season_start(region, day), day, region.advice.outlook_d, region.place
+        )
         rejected.append(forcing.rejected)
         counts = forcing.weather[~forcing.weather["is_forecast"]]["source"].value_counts()
         ahead = ", ".join(sorted(forcing.weather[forcing.weather["is_forecast"]]["source"].unique())) or "nothing"
-        check.lines.append(f"weather     to {day}: " + ", ".join(f"{n} days {s}" for s, n in counts.items()) + f"; outlook: {ahead}")
+        check.lines.append(
+            f"weather     to {day}: " + ", ".join(f"{n} days {s}" for s, n in counts.items()) + f"; outlook: {ahead}"
+        )
     except AgroError as error:
         check.problems.append(str(error))
     try:
@@ -102,7 +108,9 @@ def _rest(inputs: Inputs, day: date, check: Check, rejected: list[pd.DataFrame])
         check.lines.append("soil        " + ", ".join(f"{n} parcels {s}" for s, n in counts.items()))
         lacking = sorted(set(inputs.parcels["parcel_uid"]) - set(soil.soil["parcel_uid"]))
         if lacking:
-            check.problems.append(f"soil: none for {len(lacking)} parcels, first {lacking[0]}. End the chain with a texture")
+            check.problems.append(
+                f"soil: none for {len(lacking)} parcels, first {lacking[0]}. End the chain with a texture"
+            )
     except AgroError as error:
         check.problems.append(str(error))
     try:

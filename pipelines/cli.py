@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipelines.observing import Progress
 
 #: The Monday that ``agro demo`` advises for.
-DEMO_DATE = "2022-04-11"
+DEMO_DATE = date(2022, 4, 11)
 SAMPLE = Path(__file__).resolve().parent.parent / "sample_tiles"
 
 app = typer.Typer(
@@ -65,9 +65,22 @@ DateOption = Annotated[date, typer.Option("--date", "-d", parser=parse_date, met
 @contextmanager
 def progress_bar(hidden: bool) -> Iterator[Progress]:
     """A progress bar on standard error, hidden for machines and pipes."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
 
@@ -93,7 +106,9 @@ def run_weekly_command(
     region: Annotated[Path, typer.Option("--region", "-r", help="Folder with region.yaml.")],
     as_of: DateOption,
     workspace: WorkspaceOption,
-    language: Annotated[list[str] | None, typer.Option("--language", "-l", help="fr, ar or en; repeat. Default: the region's.")] = None,
+    language: Annotated[
+        list[str] | None, typer.Option("--language", "-l", help="fr, ar or en; repeat. Default: the region's.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Imagery, soil and weather to advice and a bulletin, for one date.
@@ -105,7 +120,9 @@ def run_weekly_command(
     from pipelines.weekly import run_weekly
 
     with progress_bar(as_json) as progress:
-        result = run_weekly(region, as_of, workspace, languages=tuple(language) if language else None, progress=progress)
+        result = run_weekly(
+            region, as_of, workspace, languages=tuple(language) if language else None, progress=progress
+        )
     if as_json:
         _print_json({**result.report, "exit_code": result.exit_code})
     else:
@@ -116,7 +133,9 @@ def run_weekly_command(
 def _print_week(report: dict[str, Any], workspace: Path, rejected: pd.DataFrame) -> None:
     simulated = " (simulated data)" if report["simulated"] else ""
     imagery = report["imagery"]
-    out.print(f"[bold]{report['region']}[/]{simulated}, advice of {report['issued_on']} for {report['parcels']} parcels")
+    out.print(
+        f"[bold]{report['region']}[/]{simulated}, advice of {report['issued_on']} for {report['parcels']} parcels"
+    )
     out.print(
         f"  imagery   {imagery['scenes_used']} of {imagery['scenes_found']} scenes used, {imagery['days_read']} days read, "
         f"{imagery['days_reused']} reused; {', '.join(imagery['indices']) or 'no index'}"
@@ -134,7 +153,7 @@ def _print_week(report: dict[str, Any], workspace: Path, rejected: pd.DataFrame)
 @app.command()
 def demo(
     workspace: WorkspaceOption = Path("demo"),
-    as_of: DateOption = date.fromisoformat(DEMO_DATE),
+    as_of: DateOption = DEMO_DATE,
     as_json: JsonOption = False,
 ) -> None:
     """Run the week on the simulated sample region that comes with the project.
@@ -161,7 +180,10 @@ def demo(
 @check_app.command("region")
 def check_region_command(
     folder: Annotated[Path, typer.Argument(help="Folder with region.yaml.")],
-    as_of: Annotated[date | None, typer.Option("--date", "-d", parser=parse_date, metavar="YYYY-MM-DD", help="Check the inputs as of this date.")] = None,
+    as_of: Annotated[
+        date | None,
+        typer.Option("--date", "-d", parser=parse_date, metavar="YYYY-MM-DD", help="Check the inputs as of this date."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read everything a region names and say what is right, what is left out and why. Writes nothing.
@@ -194,8 +216,12 @@ def new_region_command(
     texture: Annotated[str, typer.Option(help="Texture class where nothing better is known.")] = "loam",
     irrigation: Annotated[Path | None, typer.Option(help="CSV of irrigations reported.")] = None,
     crop: Annotated[str | None, typer.Option(help="Crop of parcels whose file is silent.")] = None,
-    system: Annotated[str | None, typer.Option(help="drip, sprinkler, surface or rainfed, where the file is silent.")] = None,
-    sowing: Annotated[date | None, typer.Option(parser=parse_date, metavar="YYYY-MM-DD", help="Sowing date where the file is silent.")] = None,
+    system: Annotated[
+        str | None, typer.Option(help="drip, sprinkler, surface or rainfed, where the file is silent.")
+    ] = None,
+    sowing: Annotated[
+        date | None, typer.Option(parser=parse_date, metavar="YYYY-MM-DD", help="Sowing date where the file is silent.")
+    ] = None,
     elevation: Annotated[float | None, typer.Option(help="Metres above sea level.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -206,7 +232,9 @@ def new_region_command(
     """
     from pipelines.new_region import RegionOptions, new_region
 
-    options = RegionOptions(parcels, imagery, station, forecast, climatology, soil, texture, irrigation, crop, system, sowing, elevation)
+    options = RegionOptions(
+        parcels, imagery, station, forecast, climatology, soil, texture, irrigation, crop, system, sowing, elevation
+    )
     missing = new_region(folder, options)
     if as_json:
         _print_json({"folder": str(folder), "to_fill_in": missing})
@@ -219,9 +247,13 @@ def new_region_command(
 
 @app.command()
 def observe(
-    imagery: Annotated[Path, typer.Argument(help="STAC folder, folder of GeoTIFFs, NetCDF, Zarr, or a table already extracted.")],
+    imagery: Annotated[
+        Path, typer.Argument(help="STAC folder, folder of GeoTIFFs, NetCDF, Zarr, or a table already extracted.")
+    ],
     parcels: Annotated[Path | None, typer.Argument(help="Field boundaries; not needed with a table.")] = None,
-    out_file: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet or .csv.")] = Path("observations.parquet"),
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet or .csv.")] = Path(
+        "observations.parquet"
+    ),
     index: Annotated[list[str] | None, typer.Option("--index", "-i", help="Index to compute; repeat.")] = None,
     start: Annotated[date | None, typer.Option(parser=parse_date, metavar="YYYY-MM-DD")] = None,
     end: Annotated[date | None, typer.Option(parser=parse_date, metavar="YYYY-MM-DD")] = None,
@@ -232,8 +264,8 @@ def observe(
 ) -> None:
     """Indices per parcel and date, from any imagery on disk.
 
-    Examples:
-
+    Examples
+    --------
     agro observe scenes/ fields.gpkg --out observations.parquet --index ndvi --index ndmi
 
     agro observe extracted.parquet --out observations.parquet --series series.parquet
@@ -280,7 +312,9 @@ def balance(
 def publish_command(
     workspace: WorkspaceOption,
     as_of: DateOption,
-    region: Annotated[str | None, typer.Option("--region", "-r", help="Region id; not needed when there is one.")] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", "-r", help="Region id; not needed when there is one.")
+    ] = None,
     language: Annotated[list[str] | None, typer.Option("--language", "-l", help="fr, ar or en; repeat.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -321,7 +355,16 @@ def status(workspace: WorkspaceOption = Path("demo"), as_json: JsonOption = Fals
     table = Table("region", "date", "parcels", "advice", "wait for a person", "scenes used", "left out", "published")
     for row in rows:
         advice = ", ".join(f"{n} {a}" for a, n in row["actions"].items())
-        table.add_row(row["region"], row["date"], str(row["parcels"]), advice, str(row["awaiting"]), row["scenes"], str(row["rejected"]), "yes" if row["published"] else "no")
+        table.add_row(
+            row["region"],
+            row["date"],
+            str(row["parcels"]),
+            advice,
+            str(row["awaiting"]),
+            row["scenes"],
+            str(row["rejected"]),
+            "yes" if row["published"] else "no",
+        )
     out.print(table)
 
 

@@ -59,8 +59,22 @@ def new_region(folder: Path, options: RegionOptions) -> list[str]:
     """
     target = folder / REGION_FILE
     if target.exists():
-        raise ConfigError(f"a {REGION_FILE} is there already", where=str(folder), do="Choose another folder, or edit that one")
-    given = [p for p in (options.parcels, options.imagery, options.station, options.forecast, options.climatology, options.soil, options.irrigation) if p]
+        raise ConfigError(
+            f"a {REGION_FILE} is there already", where=str(folder), do="Choose another folder, or edit that one"
+        )
+    given = [
+        p
+        for p in (
+            options.parcels,
+            options.imagery,
+            options.station,
+            options.forecast,
+            options.climatology,
+            options.soil,
+            options.irrigation,
+        )
+        if p
+    ]
     for path in given:
         if not path.exists():
             raise ConfigError("no such file or folder", where=str(path), do="Check the path")
@@ -71,7 +85,11 @@ def new_region(folder: Path, options: RegionOptions) -> list[str]:
 
     weather = [
         {"kind": kind, "path": named(path)}
-        for kind, path in (("station", options.station), ("forecast", options.forecast), ("climatology", options.climatology))
+        for kind, path in (
+            ("station", options.station),
+            ("forecast", options.forecast),
+            ("climatology", options.climatology),
+        )
         if path
     ]
     soil: list[dict[str, Any]] = [{"kind": "table", "path": named(options.soil)}] if options.soil else []
@@ -89,7 +107,9 @@ def new_region(folder: Path, options: RegionOptions) -> list[str]:
             "path": named(options.parcels) if options.parcels else FILL_IN,
             "defaults": {k: v for k, v in defaults.items() if v is not None},
         },
-        "imagery": {"kind": detect_kind(options.imagery), "path": named(options.imagery)} if options.imagery else {"kind": "stac", "path": FILL_IN},
+        "imagery": {"kind": detect_kind(options.imagery), "path": named(options.imagery)}
+        if options.imagery
+        else {"kind": "stac", "path": FILL_IN},
         "weather": weather or [{"kind": "station", "path": FILL_IN}],
         "soil": [*soil, {"kind": "texture", "texture": options.texture}],
         **({"irrigation": named(options.irrigation)} if options.irrigation else {}),
@@ -111,7 +131,9 @@ def _middle(options: RegionOptions) -> tuple[float | None, float | None]:
     if options.parcels is None:
         return None, None
     try:
-        source = ParcelsSource(path=str(options.parcels.resolve()), defaults={"crop": "any", "irrigation": "rainfed"}, outline_only=True)
+        source = ParcelsSource(
+            path=str(options.parcels.resolve()), defaults={"crop": "any", "irrigation": "rainfed"}, outline_only=True
+        )
         left, bottom, right, top = read_parcels(source, Path("/"), {"any"}).parcels.total_bounds
     except AgroError:
         # What is wrong with the parcels is said by the check, which reads them with their real settings.

@@ -56,13 +56,19 @@ def observe_files(
             observations = observations[(days >= pd.Timestamp(start or FIRST)) & (days <= pd.Timestamp(end or LAST))]
     else:
         if parcels is None:
-            raise ConfigError("imagery needs field boundaries", where=str(imagery), do="Give the parcels as second argument")
+            raise ConfigError(
+                "imagery needs field boundaries", where=str(imagery), do="Give the parcels as second argument"
+            )
         if not imagery.exists():
             raise ConfigError("no such file or folder", where=str(imagery), do="Check the path")
         source = open_imagery(ImagerySpec(kind=detect_kind(imagery), path=str(imagery.resolve())), Path("/"))
         found = read_parcels(_silent(parcels, crs), Path.cwd(), {ANY_CROP})
         if not len(found.parcels):
-            raise NoDataError("no parcel can be used: " + "; ".join(found.rejected["reason"].head(3)), where=str(parcels), do="Correct the outlines")
+            raise NoDataError(
+                "no parcel can be used: " + "; ".join(found.rejected["reason"].head(3)),
+                where=str(parcels),
+                do="Correct the outlines",
+            )
         options = ObservationOptions(indices=wanted, buffer_m=buffer_m)
         grid_crs = getattr(source, "crs", None)
         done = observe_period(
@@ -90,7 +96,9 @@ def observe_files(
 
 def _silent(path: Path, crs: str | None) -> ParcelsSource:
     """Parcels of which only outline and id matter."""
-    return ParcelsSource(path=str(path), crs=crs, defaults={"crop": ANY_CROP, "irrigation": "rainfed"}, outline_only=True)
+    return ParcelsSource(
+        path=str(path), crs=crs, defaults={"crop": ANY_CROP, "irrigation": "rainfed"}, outline_only=True
+    )
 
 
 def write_plain(table: pd.DataFrame, path: Path) -> None:
@@ -102,7 +110,9 @@ def write_plain(table: pd.DataFrame, path: Path) -> None:
         Another suffix.
     """
     if path.suffix not in {".csv", ".parquet"}:
-        raise ConfigError(f"unknown kind of table {path.suffix!r}", where=str(path), do="End the name in .csv or .parquet")
+        raise ConfigError(
+            f"unknown kind of table {path.suffix!r}", where=str(path), do="End the name in .csv or .parquet"
+        )
     with replacing(path) as temporary:
         if path.suffix == ".csv":
             table.to_csv(temporary, index=False, float_format="%.6g", date_format="%Y-%m-%d")

@@ -68,7 +68,9 @@ def usable_indices(wanted: Sequence[str], scenes: Sequence[Scene]) -> tuple[list
     catalogue = indices.catalogue()
     unknown = sorted(set(wanted) - set(catalogue))
     if unknown:
-        raise AgroError(f"unknown index {', '.join(unknown)}", where="observe.indices", do=f"Known: {', '.join(catalogue)}")
+        raise AgroError(
+            f"unknown index {', '.join(unknown)}", where="observe.indices", do=f"Known: {', '.join(catalogue)}"
+        )
     offered = {band for scene in scenes for band in scene.assets}
     possible = [key for key in wanted if set(catalogue[key].bands) <= offered]
     if not possible:
@@ -111,8 +113,10 @@ def read_one_day(
     layers: dict[str, np.ndarray] = {}
     for key in keys:
         if set(indices.catalogue()[key].bands) <= set(day.cube.data_vars):
-            layers[key] = indices.compute(key, day.cube)
-    observations = observe_day(day.cube, layers, parcels, weights, options, source.name) if layers else empty("observations")
+            layers[key] = indices.compute(key, {str(k): v for k, v in day.cube.data_vars.items()})
+    observations = (
+        observe_day(day.cube, layers, parcels, weights, options, source.name) if layers else empty("observations")
+    )
     return observations, day.scenes, day.rejected
 
 
@@ -141,7 +145,9 @@ def observe_period(
     """
     found = source.search(start, end)
     if not found.scenes:
-        raise NoDataError(f"no scene from {start} to {end}", where=f"imagery {source.name}", do="Widen the period or check the folder")
+        raise NoDataError(
+            f"no scene from {start} to {end}", where=f"imagery {source.name}", do="Widen the period or check the folder"
+        )
     keys, bands = usable_indices(options.indices, found.scenes)
     grid = parcel_grid(parcels, crs)
     weights = CoverageWeights.from_parcels(parcels, grid, options.buffer_m)
@@ -155,27 +161,42 @@ def observe_period(
             STEP,
             day.isoformat(),
             inputs={"scenes": _fingerprint(scenes), "parcels": parcels_digest},
-            parameters={"indices": keys, "mask": mask.model_dump(mode="json"), "options": options.model_dump(mode="json"), "grid": list(grid.transform), "crs": grid.crs},
+            parameters={
+                "indices": keys,
+                "mask": mask.model_dump(mode="json"),
+                "options": options.model_dump(mode="json"),
+                "grid": list(grid.transform),
+                "crs": grid.crs,
+            },
         )
         entry = manifest.done(unit) if manifest else None
         if manifest and entry is not None:
-            parts = [read_table(manifest.folder / name, table) for table, name in zip(tables, _files(unit), strict=True)]
+            parts = [
+                read_table(manifest.folder / name, table) for table, name in zip(tables, _files(unit), strict=True)
+            ]
             reused += 1
         else:
             try:
                 parts = list(read_one_day(source, scenes, parcels, weights, grid, keys, bands, mask, options))
             except AgroError as error:
-                row = {"input": "imagery", "item": day.isoformat(), "reason": one_line(error), "remedy": "The other days go on"}
+                row = {
+                    "input": "imagery",
+                    "item": day.isoformat(),
+                    "reason": one_line(error),
+                    "remedy": "The other days go on",
+                }
                 parts = [empty("observations"), empty("scenes"), validate(pd.DataFrame([row]), "rejected")]
             if manifest and created_at:
                 for table, name, part in zip(tables, _files(unit), parts, strict=True):
                     write_table(manifest.folder / name, table, part, unit.provenance(table, created_at))
                 manifest.enter(unit, [manifest.folder / name for name in _files(unit)], {"scenes": len(scenes)})
-        for table, part in zip(tables.values(), parts, strict=True):
-            table.append(part)
+        for collected, part in zip(tables.values(), parts, strict=True):
+            collected.append(part)
     progress("imagery", len(days), len(days))
     joined = {name: stack(parts, name) for name, parts in tables.items()}
-    return Observed(joined["observations"], joined["scenes"], joined["rejected"], tuple(keys), len(days) - reused, reused)
+    return Observed(
+        joined["observations"], joined["scenes"], joined["rejected"], tuple(keys), len(days) - reused, reused
+    )
 
 
 def _files(unit: Unit) -> list[str]:

@@ -36,8 +36,14 @@ def read_pyfao56_folder(folder: Path) -> dict[str, Any]:
     outside = events[~events["date"].isin(weather.index)]
     if len(outside):
         row = outside.iloc[0]
-        raise ContractError(f"the irrigation of {row['plot_id']} on {row['date']:%Y-%m-%d} matches no day of the weather", where=str(folder), do="Correct the date")
-    layer = pd.DataFrame({"top_m": [0.0], "bottom_m": [10.0], "fc_m3_m3": [values["thetaFC"]], "wp_m3_m3": [values["thetaWP"]]})
+        raise ContractError(
+            f"the irrigation of {row['plot_id']} on {row['date']:%Y-%m-%d} matches no day of the weather",
+            where=str(folder),
+            do="Correct the date",
+        )
+    layer = pd.DataFrame(
+        {"top_m": [0.0], "bottom_m": [10.0], "fc_m3_m3": [values["thetaFC"]], "wp_m3_m3": [values["thetaWP"]]}
+    )
     start, end = _period(folder, events)
     return {
         "weather": weather, "wind_height_m": height, "reference": reference, "parameters": values,
@@ -48,12 +54,18 @@ def read_pyfao56_folder(folder: Path) -> dict[str, Any]:
 def _only(folder: Path, suffix: str) -> Path:
     found = sorted(folder.glob(f"*{suffix}"))
     if len(found) != 1:
-        raise ConfigError(f"{len(found)} files end in {suffix}, one is needed", where=str(folder), do="Keep one crop in a folder")
+        raise ConfigError(
+            f"{len(found)} files end in {suffix}, one is needed", where=str(folder), do="Keep one crop in a folder"
+        )
     return found[0]
 
 
 def _lines(path: Path) -> list[str]:
-    return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip() and not line.startswith("*")]
+    return [
+        line
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip() and not line.startswith("*")
+    ]
 
 
 def _parameters(path: Path) -> dict[str, float]:
@@ -99,8 +111,17 @@ def _irrigation(path: Path) -> pd.DataFrame:
             try:
                 gross, wetted, efficiency = (float(x) for x in parts[1:4])
             except ValueError as error:
-                raise ContractError(f"cannot read {line.strip()!r}", where=str(path), do="Four columns are needed") from error
-            rows.append({"plot_id": path.stem, "date": pd.to_datetime(parts[0], format="%Y-%j"), "depth_mm": gross * efficiency / 100.0, "wetted_fraction": wetted})
+                raise ContractError(
+                    f"cannot read {line.strip()!r}", where=str(path), do="Four columns are needed"
+                ) from error
+            rows.append(
+                {
+                    "plot_id": path.stem,
+                    "date": pd.to_datetime(parts[0], format="%Y-%j"),
+                    "depth_mm": gross * efficiency / 100.0,
+                    "wetted_fraction": wetted,
+                }
+            )
     return pd.DataFrame(rows, columns=["plot_id", "date", "depth_mm", "wetted_fraction"])
 
 

@@ -25,7 +25,9 @@ def region_of(workspace: Path, region_id: str | None) -> RegionStore:
         raise NoDataError("no region in this workspace yet", where=str(workspace), do="Run: agro run weekly")
     if region_id is None:
         if len(regions) > 1:
-            raise ConfigError(f"several regions here: {', '.join(regions)}", where=str(workspace), do="Name one with --region")
+            raise ConfigError(
+                f"several regions here: {', '.join(regions)}", where=str(workspace), do="Name one with --region"
+            )
         return next(iter(regions.values()))
     if region_id not in regions:
         raise NoDataError(f"no region {region_id} here", where=str(workspace), do=f"Known: {', '.join(regions)}")

@@ -94,10 +94,14 @@ class Manifest:
             "files": {path.relative_to(self.folder).as_posix(): digest_file(path) for path in files},
             "notes": dict(notes),
         }
-        write_text(self._entry(unit), json.dumps(entry, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n")
+        write_text(
+            self._entry(unit), json.dumps(entry, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
+        )
         return entry
 
-    def run(self, unit: Unit, work: Callable[[], tuple[Sequence[Path], Mapping[str, Any]]]) -> tuple[dict[str, Any], bool]:
+    def run(
+        self, unit: Unit, work: Callable[[], tuple[Sequence[Path], Mapping[str, Any]]]
+    ) -> tuple[dict[str, Any], bool]:
         """Do a unit unless it is done.
 
         Returns

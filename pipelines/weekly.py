@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as day_time
@@ -39,7 +39,7 @@ from agro.water.state import water_state
 from agro.water.tables import CROPS_FILE, SOILS_FILE
 from agro.yields.forecast import predict, train
 from pipelines.observing import Progress, observe_period, quiet, rejected_counts, rejected_row, stack
-from pipelines.units import Manifest, Unit, one_line
+from pipelines.units import Manifest, Unit
 
 STEP = "advise/1"
 #: How far back imagery is read when the region says no season start.
@@ -90,11 +90,13 @@ def read_inputs(folder: Path) -> Inputs:
     textures = load_textures(SOILS_FILE, region.soils_file)
     parcels = read_parcels(region.parcels, region.folder, set(crops))
     if not len(parcels.parcels):
-        raise NoDataError("no parcel can be used", where=region.parcels.path, do="See the reasons with: agro check region DIR")
+        raise NoDataError(
+            "no parcel can be used", where=region.parcels.path, do="See the reasons with: agro check region DIR"
+        )
     files = [region.folder / "region.yaml", CROPS_FILE, SOILS_FILE, RULES_FILE]
     files += [p for p in (region.crops_file, region.soils_file, region.rules_file) if p]
     named = [region.parcels.path, region.irrigation, region.yield_history, region.index_history]
-    named += [spec.path for spec in (*region.weather, *region.soil)]
+    named += [w.path for w in region.weather] + [s.path for s in region.soil]
     files += [path for path in (region.resolve(p) for p in named if p) if path.is_file()]
     return Inputs(region, crops, textures, parcels.parcels, parcels.rejected, {p.name: digest_file(p) for p in files})
 
@@ -147,9 +149,13 @@ def run_weekly(
         with lock:
             return _run(inputs, as_of, store, workspace, languages or inputs.region.languages, progress)
     except Timeout as error:
-        raise AgroError("another run is at work on this region", where=str(store.path), do="Wait until it ends") from error
+        raise AgroError(
+            "another run is at work on this region", where=str(store.path), do="Wait until it ends"
+        ) from error
     except PermissionError as error:
-        raise AgroError(f"cannot write: {error.strerror}", where=str(store.path), do="Choose another --workspace") from error
+        raise AgroError(
+            f"cannot write: {error.strerror}", where=str(store.path), do="Choose another --workspace"
+        ) from error
 
 
 def _run(
@@ -182,7 +188,9 @@ def _run(
     except NoDataError as error:
         # No image is an outcome: every parcel then abstains and says so.
         observations, scenes = empty("observations"), empty("scenes")
-        rejected.append(validate(pd.DataFrame([rejected_row("imagery", region.imagery.path, error, error.do)]), "rejected"))
+        rejected.append(
+            validate(pd.DataFrame([rejected_row("imagery", region.imagery.path, error, error.do)]), "rejected")
+        )
 
     stage("series", 1)
     series = smooth(observations, as_of, start=start, parcels=list(inputs.parcels["parcel_uid"]))
@@ -200,7 +208,15 @@ def _run(
 
     stage("water", 3)
     water = water_state(
-        inputs.parcels, series, weather, soil.soil, irrigation, inputs.crops, start, as_of, region.initial_depletion_frac
+        inputs.parcels,
+        series,
+        weather,
+        soil.soil,
+        irrigation,
+        inputs.crops,
+        start,
+        as_of,
+        region.initial_depletion_frac,
     )
     need = irrigation_need(
         water, inputs.parcels, weather, irrigation, soil.soil, inputs.crops, as_of, region.advice.outlook_d
@@ -222,7 +238,9 @@ def _run(
     records = _supersede(run, records)
 
     stage("writing", 6)
-    unit = Unit(STEP, as_of.isoformat(), inputs={**inputs.digests, "observations": digest_of(observations.to_csv(index=False))})
+    unit = Unit(
+        STEP, as_of.isoformat(), inputs={**inputs.digests, "observations": digest_of(observations.to_csv(index=False))}
+    )
     all_rejected = stack(rejected, "rejected")
     tables: dict[str, pd.DataFrame] = {
         "parcels": inputs.parcels, "rejected": all_rejected, "scenes": scenes, "observations": observations,
@@ -239,7 +257,7 @@ def _run(
     stage("done", 8)
 
     actions = pd.Series([r.action for r in records]).value_counts().sort_index()
-    report = {
+    report: dict[str, Any] = {
         "region": region.place.id,
         "simulated": region.place.simulated,
         "issued_on": as_of.isoformat(),
@@ -291,7 +309,9 @@ def _yields(inputs: Inputs, observations: pd.DataFrame, as_of: date) -> tuple[pd
     except (AgroError, OSError, ValueError) as error:
         # Without history the yield stage abstains parcel by parcel; the reason is on the list.
         history, index_history = empty("yield_history"), empty("observations")
-        rows.append(rejected_row("yields", region.yield_history or "", error, "Correct the file; until then no yield outlook"))
+        rows.append(
+            rejected_row("yields", region.yield_history or "", error, "Correct the file; until then no yield outlook")
+        )
     model = train(history, index_history, as_of, inputs.crops)
     rejected = validate(pd.DataFrame(rows), "rejected") if rows else empty("rejected")
     return predict(model, observations, inputs.parcels, as_of, region), rejected
@@ -341,17 +361,3 @@ def publish_run(
     previous = store.run(earlier[-1]) if earlier else None
     names = {key: dict(crop.name) for key, crop in crops.items()} if crops else store.describe()["crops"]
     return publish(store, run, out, awaiting, languages, previous, run.issued_on, crop_names=names)
-
-
-def timed(work: Callable[[], WeeklyResult]) -> tuple[WeeklyResult, float]:
-    """A run and its wall time in seconds."""
-    began = time.monotonic()
-    result = work()
-    return result, time.monotonic() - began
-
-
-def failure(error: Exception) -> dict[str, str]:
-    """An error for ``--json``."""
-    if isinstance(error, AgroError):
-        return {"error": type(error).__name__, "what": error.what, "where": error.where, "do": error.do}
-    return {"error": type(error).__name__, "what": one_line(error), "where": "", "do": ""}

@@ -67,15 +67,25 @@ def _record(facts: Facts, inputs: AdviceInputs) -> AdviceRecord:
         region_id=region.place.id, parcel_uid=facts.uid, crop=facts.crop, issued_on=as_of, simulated=region.place.simulated,
     )  # fmt: skip
     draft = AdviceRecord(advice_id="", **fields)
-    return draft.model_copy(update={"advice_id": f"a-{digest_of(draft.model_dump(mode='json', exclude={'advice_id', 'supersedes'}))}"})
+    return draft.model_copy(
+        update={"advice_id": f"a-{digest_of(draft.model_dump(mode='json', exclude={'advice_id', 'supersedes'}))}"}
+    )
 
 
 def _message(facts: Facts, rule: Rule, fields: Mapping[str, Any]) -> Message:
     """The sentence that says what to do."""
     if rule.action == "irrigate":
         key = "advice.irrigate" if fields["hours"] is None else "advice.irrigate_hours"
-        names = ("amount_mm", "volume_m3", "window_start", "window_end", *(("hours",) if fields["hours"] is not None else ()))
-        return Message(key=key, params={n: v.isoformat() if isinstance(v, date) else v for n in names for v in (fields[n],)})
+        names = (
+            "amount_mm",
+            "volume_m3",
+            "window_start",
+            "window_end",
+            *(("hours",) if fields["hours"] is not None else ()),
+        )
+        return Message(
+            key=key, params={n: v.isoformat() if isinstance(v, date) else v for n in names for v in (fields[n],)}
+        )
     if rule.action == "hold":
         if rule.message == "advice.hold_rainfed":
             return Message(key=rule.message)
@@ -91,7 +101,10 @@ def _abstain_params(facts: Facts, rule: Rule) -> dict[str, Any]:
     if rule.message == "abstain.not_observable":
         return {"pixels": int(facts.pixels)}
     if rule.message == "abstain.interval" and facts.need is not None:
-        return {"width_mm": round(facts.need["dr_high_mm"] - facts.need["dr_low_mm"], 0), "raw_mm": round(facts.need["raw_mm"], 0)}
+        return {
+            "width_mm": round(facts.need["dr_high_mm"] - facts.need["dr_low_mm"], 0),
+            "raw_mm": round(facts.need["raw_mm"], 0),
+        }
     return {}
 
 
@@ -119,11 +132,15 @@ def _escalation(
             found.append(Message(key="escalate.fallback_weather", params={"source": facts.weather_source}))
         width, raw = facts.need["dr_high_mm"] - facts.need["dr_low_mm"], facts.need["raw_mm"]
         if facts.values["irrigated"] and rule.id != "season_over" and width > raw:
-            found.append(Message(key="escalate.interval_wide", params={"width_mm": round(width, 0), "raw_mm": round(raw, 0)}))
+            found.append(
+                Message(key="escalate.interval_wide", params={"width_mm": round(width, 0), "raw_mm": round(raw, 0)})
+            )
     if label == "low" and rule.id not in {"season_over", "rainfed"}:
         found.append(Message(key="escalate.low_confidence", params={"confidence_pct": round(score * 100)}))
-    unique = {m.key: m for m in reversed(found)}
-    return tuple(m for m in dict.fromkeys(m.key for m in found) for m in (unique[m],))
+    unique: dict[str, Message] = {}
+    for message in found:
+        unique.setdefault(message.key, message)
+    return tuple(unique.values())
 
 
 def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date) -> tuple[Reason, ...]:
@@ -147,7 +164,13 @@ def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date)
             ahead = v["days_to_trigger"]
             if ahead:
                 day = as_of + timedelta(days=int(ahead))
-                add("reaches_raw_soon", 0.7 * v["trigger_prob"], 1, date=day.isoformat(), prob_pct=round(100 * v["trigger_prob"]))
+                add(
+                    "reaches_raw_soon",
+                    0.7 * v["trigger_prob"],
+                    1,
+                    date=day.isoformat(),
+                    prob_pct=round(100 * v["trigger_prob"]),
+                )
         rain = n["forecast_rain_mm"]
         if rain >= limits["rain_counts"]:
             add("rain_expected", rain / max(n["raw_mm"], 1), -1, rain_mm=round(rain, 0), days=facts.outlook_d)
@@ -174,7 +197,9 @@ def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date)
         )  # fmt: skip
     holds = rule.action == "hold"
     ordered = sorted(found, key=lambda r: (-r[1], r[0].key))
-    return tuple(Reason(message=m, direction="for" if (side > 0) != holds else "against", weight=w) for m, w, side in ordered)
+    return tuple(
+        Reason(message=m, direction="for" if (side > 0) != holds else "against", weight=w) for m, w, side in ordered
+    )
 
 
 def _evidence(facts: Facts, inputs: AdviceInputs) -> tuple[Evidence, ...]:
@@ -182,17 +207,33 @@ def _evidence(facts: Facts, inputs: AdviceInputs) -> tuple[Evidence, ...]:
     today = inputs.as_of
     out: list[Evidence] = []
 
-    def add(name: str, value: Any, unit: str, source: str, day: date | None = today, threshold: float | None = None) -> None:
+    def add(
+        name: str, value: Any, unit: str, source: str, day: date | None = today, threshold: float | None = None
+    ) -> None:
         clean = None if value is None or (isinstance(value, float) and pd.isna(value)) else value
         rounded = round(float(clean), 3) if isinstance(clean, (int, float)) and not isinstance(clean, bool) else clean
-        out.append(Evidence(name=f"evidence.{name}", value=rounded, unit=unit, date=day, source=source, threshold=threshold))
+        out.append(
+            Evidence(name=f"evidence.{name}", value=rounded, unit=unit, date=day, source=source, threshold=threshold)
+        )
 
     add("area", facts.area_ha, "ha", "parcel outline", None)
     if facts.values["clear_age_d"] is not None:
-        add("clear_age", facts.values["clear_age_d"], "d", "imagery", facts.last_clear, inputs.region.advice.max_clear_age_d)
+        add(
+            "clear_age",
+            facts.values["clear_age_d"],
+            "d",
+            "imagery",
+            facts.last_clear,
+            inputs.region.advice.max_clear_age_d,
+        )
         add("ndvi", facts.ndvi, "1", "imagery, smoothed", facts.last_clear)
     if facts.neighbour_median is not None:
-        add("ndvi_neighbours", facts.neighbour_median, "1", f"{int(facts.values['neighbour_count'])} parcels of the crop")
+        add(
+            "ndvi_neighbours",
+            facts.neighbour_median,
+            "1",
+            f"{int(facts.values['neighbour_count'])} parcels of the crop",
+        )
     n = facts.need
     if n is not None:
         add("depletion", n["dr_mm"], "mm", "water balance", threshold=round(n["raw_mm"], 1))
@@ -203,11 +244,23 @@ def _evidence(facts: Facts, inputs: AdviceInputs) -> tuple[Evidence, ...]:
         add("rain_week", facts.rain_week_mm, "mm", n["weather_source"])
         add("et0_outlook", n["forecast_et0_mm"], "mm", n["weather_source"])
         add("rain_outlook", n["forecast_rain_mm"], "mm", n["weather_source"])
-        add("trigger_prob", n["trigger_prob_frac"], "1", "ensemble of the balance", threshold=inputs.rules.thresholds["trigger_prob"].value)
+        add(
+            "trigger_prob",
+            n["trigger_prob_frac"],
+            "1",
+            "ensemble of the balance",
+            threshold=inputs.rules.thresholds["trigger_prob"].value,
+        )
         add("stress_days", n["stress_days"], "d", "water balance")
         add("soil", n["soil_source"], "", n["soil_source"], None)
         add("weather", n["weather_source"], "", n["weather_source"])
         add("efficiency", n["efficiency_frac"], "1", n["efficiency_source"], None)
         if not pd.isna(n["last_irrigation_date"]):
-            add("last_irrigation", n["last_irrigation_date"].date().isoformat(), "", "reported", n["last_irrigation_date"].date())
+            add(
+                "last_irrigation",
+                n["last_irrigation_date"].date().isoformat(),
+                "",
+                "reported",
+                n["last_irrigation_date"].date(),
+            )
     return tuple(out)

@@ -49,11 +49,27 @@ def counterfactual(facts: Facts, rules: Rules, limits: Mapping[str, float], by: 
     dr = float(facts.need["dr_mm"])
     if sign < 0:
         message = Message(key="counterfactual.depletion", params={"dr_mm": round(dr + amount, 0)})
-        return Counterfactual(message=message, variable="dr_mm", value=round(dr, 1), changed_to=round(dr + amount, 1), unit="mm", flips_to=flips_to, verified=verified)  # type: ignore[arg-type]
+        return Counterfactual(
+            message=message,
+            variable="dr_mm",
+            value=round(dr, 1),
+            changed_to=round(dr + amount, 1),
+            unit="mm",
+            flips_to=flips_to,
+            verified=verified,
+        )
     if facts.values["reported"]:
         message = Message(key="counterfactual.rain", params={"rain_mm": amount, "date": by.isoformat()})
         variable, value = "forecast_rain_mm", float(facts.need["forecast_rain_mm"])
     else:
         message = Message(key="counterfactual.irrigation", params={"depth_mm": amount})
         variable, value = "irrigation_mm", 0.0
-    return Counterfactual(message=message, variable=variable, value=round(value, 1), changed_to=round(value + amount, 1), unit="mm", flips_to=flips_to, verified=verified)  # type: ignore[arg-type]
+    return Counterfactual(
+        message=message,
+        variable=variable,
+        value=round(value, 1),
+        changed_to=round(value + amount, 1),
+        unit="mm",
+        flips_to=flips_to,
+        verified=verified,
+    )

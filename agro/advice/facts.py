@@ -74,7 +74,11 @@ class Facts:
         """The same parcel with so much more water in the root zone (less where negative), every course moved by it."""
         if self.need is None or self.outlook is None:
             return self
-        move = lambda values: np.clip(values - water_mm, 0.0, self.need["taw_mm"])  # type: ignore[index]  # noqa: E731
+        taw = self.need["taw_mm"]
+
+        def move(values: np.ndarray) -> np.ndarray:
+            return np.clip(values - water_mm, 0.0, taw)
+
         out = self.outlook
         moved = replace(out, central_mm=move(out.central_mm), members_mm=move(out.members_mm))
         dr = float(move(np.asarray(self.need["dr_mm"])))
@@ -100,7 +104,7 @@ def _number(value: Any) -> float | None:
 def build_facts(inputs: AdviceInputs) -> list[Facts]:
     """Facts of every parcel, in the order of the parcels table."""
     today = pd.Timestamp(inputs.as_of)
-    need = {row["parcel_uid"]: row for row in inputs.need.to_dict("records")}
+    need: dict[str, Any] = {row["parcel_uid"]: row for row in inputs.need.to_dict("records")}
     now = inputs.series[(inputs.series["index"] == "ndvi") & (inputs.series["date"] == today)].set_index("parcel_uid")
     neighbours = {} if inputs.neighbours is None else {r["parcel_uid"]: r for r in inputs.neighbours.to_dict("records")}
     change = {} if inputs.change is None else {r["parcel_uid"]: r["change"] for r in inputs.change.to_dict("records")}
@@ -109,7 +113,11 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
     week = inputs.weather[~inputs.weather["is_forecast"] & (inputs.weather["date"] > today - pd.Timedelta(days=7))]
     water = dict(iter(inputs.water.groupby("parcel_uid"))) if len(inputs.water) else {}
     seen_small = inputs.observations[inputs.observations["reason"] == "not_observable"]["parcel_uid"].unique()
-    pixels = inputs.observations.groupby("parcel_uid")["pixels_effective"].max() if len(inputs.observations) else pd.Series(dtype=float)
+    pixels = (
+        inputs.observations.groupby("parcel_uid")["pixels_effective"].max()
+        if len(inputs.observations)
+        else pd.Series(dtype=float)
+    )
     soil_of = set(inputs.soil["parcel_uid"])
     out = []
     for row in inputs.parcels.to_dict("records"):

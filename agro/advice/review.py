@@ -53,7 +53,12 @@ class Decision:
 
     def as_mapping(self) -> dict[str, Any]:
         """What a bulletin says of it."""
-        return {"decision": self.decision, "amount_mm": self.amount_mm, "reason": self.reason, "reviewer": self.reviewer}
+        return {
+            "decision": self.decision,
+            "amount_mm": self.amount_mm,
+            "reason": self.reason,
+            "reviewer": self.reviewer,
+        }
 
 
 class ReviewStore:
@@ -123,10 +128,17 @@ class ReviewStore:
             with engine.begin() as connection:
                 connection.exec_driver_sql(_FOLLOWS_ONCE)
                 newest = connection.execute(
-                    select(_DECISIONS).where(_DECISIONS.c.advice_id == advice_id).order_by(_DECISIONS.c.decision_id.desc()).limit(1)
+                    select(_DECISIONS)
+                    .where(_DECISIONS.c.advice_id == advice_id)
+                    .order_by(_DECISIONS.c.decision_id.desc())
+                    .limit(1)
                 ).first()
                 if (newest.decision_id if newest else 0) != (supersedes or 0):
-                    who = f"{newest.reviewer} has decided meanwhile ({newest.decision})" if newest else "there is no such decision"
+                    who = (
+                        f"{newest.reviewer} has decided meanwhile ({newest.decision})"
+                        if newest
+                        else "there is no such decision"
+                    )
                     raise ContractError(who, where=f"advice {advice_id}", do="Look at it, then decide again")
                 done = connection.execute(
                     insert(_DECISIONS).values(
@@ -137,9 +149,15 @@ class ReviewStore:
                 key = done.inserted_primary_key
                 return int(key[0]) if key else 0
         except IntegrityError as error:
-            raise ContractError("somebody has decided meanwhile", where=f"advice {advice_id}", do="Look at it, then decide again") from error
+            raise ContractError(
+                "somebody has decided meanwhile", where=f"advice {advice_id}", do="Look at it, then decide again"
+            ) from error
         except SQLAlchemyError as error:
-            raise AgroError(f"the decision could not be written ({type(error).__name__})", where=make_url(self.url).render_as_string(), do="Check the disk and try again") from error
+            raise AgroError(
+                f"the decision could not be written ({type(error).__name__})",
+                where=make_url(self.url).render_as_string(),
+                do="Check the disk and try again",
+            ) from error
 
     def decisions(self) -> list[Decision]:
         """All decisions, oldest first; none where nobody has decided anything yet."""
@@ -153,7 +171,11 @@ class ReviewStore:
                 rows = connection.execute(select(_DECISIONS).order_by(_DECISIONS.c.decision_id)).mappings()
                 return [Decision(**row) for row in rows]
         except SQLAlchemyError as error:
-            raise ContractError(f"the review database is broken ({type(error).__name__})", where=make_url(self.url).render_as_string(), do="Restore it from a backup") from error
+            raise ContractError(
+                f"the review database is broken ({type(error).__name__})",
+                where=make_url(self.url).render_as_string(),
+                do="Restore it from a backup",
+            ) from error
 
 
 def latest(decisions: Sequence[Decision]) -> dict[str, Decision]:

@@ -17,8 +17,28 @@ from agro.schema.messages import MESSAGES
 RULES_FILE = Path(__file__).with_name("tables") / "rules.yaml"
 #: Facts that conditions may speak of (see agro.advice.facts), and limits that the region file sets.
 FACTS = frozenset(
-    "observable covered seen clear_age_d has_weather has_soil interval_of_taw irrigated reported season_over may_fall stress_days "
-    "ndvi ndvi_change dr_of_raw neighbour_z neighbour_count days_to_trigger trigger_prob net_mm".split()
+    [
+        "observable",
+        "covered",
+        "seen",
+        "clear_age_d",
+        "has_weather",
+        "has_soil",
+        "interval_of_taw",
+        "irrigated",
+        "reported",
+        "season_over",
+        "may_fall",
+        "stress_days",
+        "ndvi",
+        "ndvi_change",
+        "dr_of_raw",
+        "neighbour_z",
+        "neighbour_count",
+        "days_to_trigger",
+        "trigger_prob",
+        "net_mm",
+    ]
 )
 REGION_LIMITS = frozenset({"max_clear_age"})
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -40,7 +60,9 @@ class Condition(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _plain_is(cls, body: Any) -> Any:
-        return {("is_" if key == "is" else key): value for key, value in body.items()} if isinstance(body, dict) else body
+        return (
+            {("is_" if key == "is" else key): value for key, value in body.items()} if isinstance(body, dict) else body
+        )
 
     def holds(self, facts: Mapping[str, Any], limits: Mapping[str, float]) -> bool:
         """Whether the condition is true of the facts."""
@@ -83,7 +105,9 @@ class Rules(_Strict):
                 raise ValueError(f"rule {rule.id}: unknown message {rule.message}")
             for condition in rule.when:
                 if condition.fact not in FACTS:
-                    raise ValueError(f"rule {rule.id}: unknown fact {condition.fact}; known: {', '.join(sorted(FACTS))}")
+                    raise ValueError(
+                        f"rule {rule.id}: unknown fact {condition.fact}; known: {', '.join(sorted(FACTS))}"
+                    )
                 if isinstance(condition.than, str) and condition.than not in known:
                     raise ValueError(f"rule {rule.id}: unknown threshold {condition.than}")
         if not self.rules or self.rules[-1].when:
@@ -112,11 +136,17 @@ def load_rules(path: Path = RULES_FILE, override: Path | None = None) -> Rules:
         local = read_yaml(override) or {}
         unknown = set(local) - set(body)
         if unknown:
-            raise ConfigError(f"unknown key {', '.join(sorted(unknown))}", where=str(override), do=f"Known: {', '.join(body)}")
+            raise ConfigError(
+                f"unknown key {', '.join(sorted(unknown))}", where=str(override), do=f"Known: {', '.join(body)}"
+            )
         for key in ("thresholds", "confidence"):
             extra = set(local.get(key, {})) - set(body[key])
             if extra:
-                raise ConfigError(f"unknown key {key}.{', '.join(sorted(extra))}", where=str(override), do=f"Known: {', '.join(body[key])}")
+                raise ConfigError(
+                    f"unknown key {key}.{', '.join(sorted(extra))}",
+                    where=str(override),
+                    do=f"Known: {', '.join(body[key])}",
+                )
             body[key] = {**body[key], **local.get(key, {})}
         body["rules"] = local.get("rules", body["rules"])
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,21 +23,51 @@ from agro.schema.tables import empty, validate
 class SceneLike(Protocol):
     """What is read of a scene (see ``agro.sources.imagery.Scene``)."""
 
-    scene_id: str
-    date: date
-    provider: str
-    assets: Mapping[str, str]
-    processing_baseline: str | None
-    relative_orbit: int | None
-    offset: float | None
-    scale: float
-    note: str
+    @property
+    def scene_id(self) -> str:
+        """The provider's identifier."""
+
+    @property
+    def date(self) -> date:
+        """Local solar day."""
+
+    @property
+    def provider(self) -> str:
+        """Name of the source."""
+
+    @property
+    def assets(self) -> Mapping[str, str]:
+        """What can be read."""
+
+    @property
+    def processing_baseline(self) -> str | None:
+        """E.g. ``04.00``."""
+
+    @property
+    def relative_orbit(self) -> int | None:
+        """Relative orbit."""
+
+    @property
+    def offset(self) -> float | None:
+        """Stated offset in digital numbers."""
+
+    @property
+    def scale(self) -> float:
+        """Reflectance of one digital number."""
+
+    @property
+    def note(self) -> str:
+        """How scale and offset were found."""
 
 
-class Reader(Protocol):
-    """What is asked of a source."""
+S = TypeVar("S", bound=SceneLike)
+S_contra = TypeVar("S_contra", bound=SceneLike, contravariant=True)
 
-    def read(self, scene: SceneLike, band: str, grid: Grid) -> np.ndarray:
+
+class Reader(Protocol[S_contra]):
+    """What is asked of a source of one kind of scene."""
+
+    def read(self, scene: S_contra, band: str, grid: Grid) -> np.ndarray:
         """Raw numbers of one band on `grid`."""
         ...
 
@@ -61,9 +91,9 @@ class _Read:
     clear_frac: float
 
 
-def group_by_day(scenes: Sequence[SceneLike]) -> dict[date, list[SceneLike]]:
+def group_by_day(scenes: Sequence[S]) -> dict[date, list[S]]:
     """Scenes by solar day, oldest first."""
-    days: dict[date, list[SceneLike]] = {}
+    days: dict[date, list[S]] = {}
     for scene in sorted(scenes, key=lambda s: (s.date, s.scene_id)):
         days.setdefault(scene.date, []).append(scene)
     return days
@@ -76,9 +106,7 @@ def _baseline(scene: SceneLike) -> float:
     return float(digits) if "." in digits else float(digits) / 100
 
 
-def read_day(
-    source: Reader, scenes: Sequence[SceneLike], grid: Grid, bands: Sequence[str], mask: MaskOptions
-) -> Day:
+def read_day(source: Reader[S], scenes: Sequence[S], grid: Grid, bands: Sequence[str], mask: MaskOptions) -> Day:
     """Read, harmonise, mask and merge the scenes of one solar day.
 
     Scenes are laid over one another, the highest processing baseline first: a duplicate adds nothing, the
@@ -120,7 +148,9 @@ def read_day(
             continue
         row.update(offset_state=one.state, clear_frac=one.clear_frac, reason="; ".join(one.notes) or None)
         if one.state == "quarantined":
-            rejected.append(_reject(scene.scene_id, one.notes[-1], "Check the provider's metadata; the scene is not used"))
+            rejected.append(
+                _reject(scene.scene_id, one.notes[-1], "Check the provider's metadata; the scene is not used")
+            )
             continue
         read.append(one)
     cube, used = _merge(read, grid)
@@ -137,7 +167,12 @@ def _reject(item: str, reason: str, remedy: str) -> dict[str, str]:
 
 
 def _read_scene(
-    source: Reader, scene: SceneLike, grid: Grid, bands: Sequence[str], mask: MaskOptions, rejected: list[dict[str, str]]
+    source: Reader[S],
+    scene: S,
+    grid: Grid,
+    bands: Sequence[str],
+    mask: MaskOptions,
+    rejected: list[dict[str, str]],
 ) -> _Read:
     notes = [scene.note] if scene.note else []
     raw: dict[str, np.ndarray] = {}

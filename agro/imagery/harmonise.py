@@ -98,7 +98,9 @@ def decide_offset(
     if stated is None:
         if carries is None:
             return OffsetVerdict(0.0, "not_needed", "offset neither stated nor evident from the pixels: taken as 0")
-        return OffsetVerdict(-1000.0 if carries else 0.0, "applied" if carries else "not_needed", "offset decided from the pixels")
+        return OffsetVerdict(
+            -1000.0 if carries else 0.0, "applied" if carries else "not_needed", "offset decided from the pixels"
+        )
     if carries is not None and carries != (stated != 0):
         told = "says that the pixels carry the offset" if stated else "says that the pixels carry no offset"
         seen = "carry it" if carries else "do not"

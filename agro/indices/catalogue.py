@@ -73,13 +73,21 @@ def parse_catalogue(body: Mapping[str, Mapping[str, Any]]) -> dict[str, Spectral
             raise ConfigError(f"index {key}: {error}", where="index catalogue", do="Correct the entry") from error
         unknown = names - set(bands) - set(index.constants)
         if unknown:
-            raise ConfigError(f"index {key}: unknown name {', '.join(sorted(unknown))}", where="index catalogue", do="Use common band names")
+            raise ConfigError(
+                f"index {key}: unknown name {', '.join(sorted(unknown))}",
+                where="index catalogue",
+                do="Use common band names",
+            )
         found[key] = index
     return found
 
 
 def _names(formula: str) -> set[str]:
-    called = {n.func.id for n in ast.walk(ast.parse(formula, mode="eval")) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    called = {
+        n.func.id
+        for n in ast.walk(ast.parse(formula, mode="eval"))
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
     return {n.id for n in ast.walk(ast.parse(formula, mode="eval")) if isinstance(n, ast.Name)} - called
 
 
@@ -112,7 +120,9 @@ def evaluate(formula: str, values: Mapping[str, Any]) -> Any:
                 return _BINARY[type(op)](walk(left), walk(right))
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
                 return _FUNCTIONS[name](*(walk(a) for a in args))
-        raise ConfigError(f"not arithmetic: {formula}", where="index catalogue", do="Use + - * / **, sqrt, exp, log, clip")
+        raise ConfigError(
+            f"not arithmetic: {formula}", where="index catalogue", do="Use + - * / **, sqrt, exp, log, clip"
+        )
 
     return walk(ast.parse(formula, mode="eval"))
 

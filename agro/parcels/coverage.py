@@ -8,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 from scipy import sparse
 
+from agro.schema.errors import ContractError
 from agro.schema.grid import Grid
 
 
@@ -32,6 +33,13 @@ class CoverageWeights:
     buffer_m: float
     grid: Grid
 
+    @property
+    def on_grid_frac(self) -> np.ndarray:
+        """(parcels,) share of the buffered parcel that lies on the grid; NaN where the buffer left nothing."""
+        covered = np.asarray(self.matrix.sum(axis=1)).ravel()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.pixels > 0, np.minimum(covered / self.pixels, 1.0), np.nan)
+
     @classmethod
     def from_parcels(cls, parcels: gpd.GeoDataFrame, grid: Grid, buffer_m: float = 0.0) -> CoverageWeights:
         """Compute the fractions with ``exactextract``.
@@ -44,25 +52,33 @@ class CoverageWeights:
             Projected grid.
         buffer_m : float
             Metres taken off along the boundary, in the grid's CRS. A parcel that vanishes keeps no pixel.
+
+        Raises
+        ------
+        ContractError
+            Parcels without a CRS, or a negative buffer.
         """
         from exactextract import exact_extract
         from exactextract.raster import NumPyRasterSource
 
+        if parcels.crs is None:
+            raise ContractError("parcels without a CRS cannot be laid on a grid", do="Set it: parcels.set_crs(...)")
+        if buffer_m < 0:
+            raise ContractError(f"an inner buffer of {buffer_m:g} m", do="Give metres to take off, 0 or more")
         shapes = parcels.geometry.to_crs(grid.crs)
         if buffer_m > 0:
             shapes = shapes.buffer(-buffer_m, join_style="mitre")
         area = shapes.area.to_numpy() / grid.resolution_m**2
         left, bottom, right, top = grid.bounds
-        numbers = NumPyRasterSource(
-            np.arange(grid.height * grid.width, dtype="float64").reshape(grid.shape), xmin=left, ymin=bottom, xmax=right, ymax=top,
-            srs_wkt=shapes.crs.to_wkt(),
-        )  # fmt: skip
+        # One number seen everywhere: only the position of cells is asked, so a tile costs no memory.
+        nothing = np.broadcast_to(np.zeros(1, dtype="float32"), grid.shape)
+        raster = NumPyRasterSource(nothing, xmin=left, ymin=bottom, xmax=right, ymax=top, srs_wkt=shapes.crs.to_wkt())
         rows, columns, values = [], [], []
         present = np.flatnonzero(area > 0)
         if present.size:
             frame = gpd.GeoDataFrame({"row": present}, geometry=shapes.iloc[present].to_numpy(), crs=shapes.crs)
-            found = exact_extract(numbers, frame, ["values", "coverage"], include_cols=["row"], output="pandas")
-            for row, cells, fractions in zip(found["row"], found["values"], found["coverage"], strict=True):
+            found = exact_extract(raster, frame, ["cell_id", "coverage"], include_cols=["row"], output="pandas")
+            for row, cells, fractions in zip(found["row"], found["cell_id"], found["coverage"], strict=True):
                 take = np.asarray(fractions) > 0
                 columns.append(np.asarray(cells)[take].astype("int64"))
                 values.append(np.asarray(fractions, dtype="float64")[take])
@@ -70,5 +86,7 @@ class CoverageWeights:
         shape = (len(parcels), grid.height * grid.width)
         if not rows:
             return cls(sparse.csr_array(shape, dtype="float64"), area, buffer_m, grid)
-        matrix = sparse.coo_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+        matrix = sparse.coo_array(
+            (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape
+        )
         return cls(matrix.tocsr(), area, buffer_m, grid)

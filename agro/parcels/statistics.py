@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from agro.parcels.coverage import CoverageWeights
+from agro.schema.errors import ContractError
 
 PERCENTILES = (0.10, 0.50, 0.90)
 
@@ -28,14 +29,25 @@ def parcel_statistics(weights: CoverageWeights, layer: np.ndarray, valid: np.nda
         n rows: mean, sd (of the population), median, p10, p90, pixels_effective (sum of coverage of valid
         pixels), valid_frac (of the buffered parcel's area, on the grid or off). NaN where nothing is valid.
 
+    Raises
+    ------
+    ContractError
+        `layer` or `valid` is not on the grid of the weights.
+
     Notes
     -----
-    Percentiles follow the weighted definition of ``exactextract``: with pixels in order of value, weights w
-    and cumulative weights C, pixel i stands at position (C_i - w_i / 2 ...) scaled so that the first is 0 and
-    the last 1, values between are interpolated linearly (Hyndman & Fan 1996, type 7, for equal weights).
+    Percentiles follow the weighted definition of ``exactextract``: with n pixels in order of value, pixel i
+    (from 0) of weight w_i stands at position ``i w_i + (n - 1) (w_0 + ... + w_{i-1})``, percentile p at
+    ``p (n - 1) (w_0 + ... + w_{n-1})``, and values between two pixels are interpolated linearly (Hyndman & Fan
+    1996, doi 10.1080/00031305.1996.10473566, type 7 when the weights are equal).
     """
     matrix = weights.matrix
     count = matrix.shape[0]
+    if np.shape(layer) != weights.grid.shape or np.shape(valid) != weights.grid.shape:
+        raise ContractError(
+            f"a layer of {np.shape(layer)} and a mask of {np.shape(valid)} on weights of a grid of {weights.grid.shape}",
+            do="Compute the weights on the grid of the layer",
+        )
     flat = np.asarray(layer, dtype="float64").ravel()
     counted = np.asarray(valid, dtype=bool).ravel() & np.isfinite(flat)
     rows = np.repeat(np.arange(count), np.diff(matrix.indptr))
@@ -53,24 +65,33 @@ def parcel_statistics(weights: CoverageWeights, layer: np.ndarray, valid: np.nda
 
 
 def _percentiles(rows: np.ndarray, values: np.ndarray, w: np.ndarray, count: int) -> list[np.ndarray]:
+    """Weighted percentiles of every parcel, each (parcels,)."""
+    out = [np.full(count, np.nan) for _ in PERCENTILES]
+    if not rows.size:
+        return out
     order = np.lexsort((values, rows))
     rows, values, w = rows[order], values[order], w[order]
-    out = [np.full(count, np.nan) for _ in PERCENTILES]
-    starts = np.searchsorted(rows, np.arange(count + 1))
-    for parcel in range(count):
-        part = slice(starts[parcel], starts[parcel + 1])
-        v, weight = values[part], w[part]
-        if v.size == 0:
-            continue
-        if v.size == 1:
-            for series in out:
-                series[parcel] = v[0]
-            continue
-        # position of each value: i * w_i + (n - 1) * sum of the weights before it
-        number = np.arange(v.size)
-        before = np.concatenate(([0.0], np.cumsum(weight)[:-1]))
-        position = number * weight + (v.size - 1) * before
-        wanted = np.asarray(PERCENTILES) * (v.size - 1) * weight.sum()
-        for series, value in zip(out, np.interp(wanted, position, v), strict=True):
-            series[parcel] = value
+    sizes = np.bincount(rows, minlength=count)
+    first = np.concatenate(([0], np.cumsum(sizes)))[:-1]
+    number = np.arange(rows.size) - first[rows]
+    running = np.concatenate(([0.0], np.cumsum(w)))
+    before = running[:-1] - running[first[rows]]
+    steps = sizes[rows] - 1
+    position = number * w + steps * before
+    seen = np.flatnonzero(sizes)
+    end = first[seen] + sizes[seen] - 1
+    reach = position[end]
+    # Scaled to 0..1 and shifted by twice the parcel's number, positions rise along the whole array: one search
+    # serves all parcels.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled = (
+            np.where(steps > 0, position / np.maximum(reach[np.searchsorted(seen, rows)], 1e-300), 0.0) + 2.0 * rows
+        )
+    for series, share in zip(out, PERCENTILES, strict=True):
+        upper = np.clip(np.searchsorted(scaled, 2.0 * seen + share), first[seen], end)
+        lower = np.maximum(upper - 1, first[seen])
+        span = position[upper] - position[lower]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            along = np.where(span > 0, np.clip((share * reach - position[lower]) / span, 0.0, 1.0), 0.0)
+        series[seen] = values[lower] + along * (values[upper] - values[lower])
     return out

@@ -61,7 +61,9 @@ def observe_table(
     except FileNotFoundError as error:
         raise ConfigError("no such file", where=str(path), do="Check the path") from error
     except (ValueError, OSError) as error:
-        raise ConfigError(f"not a table ({' '.join(str(error).split())[:100]})", where=str(path), do="Give Parquet or CSV") from error
+        raise ConfigError(
+            f"not a table ({' '.join(str(error).split())[:100]})", where=str(path), do="Give Parquet or CSV"
+        ) from error
     if not len(table):
         raise NoDataError("the table has no row", where=str(path), do="Check that it is the right file")
     if set(TABLES["observations"].columns) <= set(table.columns):
@@ -81,7 +83,11 @@ def observe_table(
             bands[name] = np.where((raw == 0) | (raw == NODATA), np.nan, raw) * scale
     possible = [key for key in keys if set(bands_of[key]) <= set(bands)]
     if not possible:
-        raise ConfigError(f"bands {', '.join(sorted(bands)) or 'none'} give none of {', '.join(keys)}", where=str(path), do="Name the band columns B02, B04 ... or red, nir ...")
+        raise ConfigError(
+            f"bands {', '.join(sorted(bands)) or 'none'} give none of {', '.join(keys)}",
+            where=str(path),
+            do="Name the band columns B02, B04 ... or red, nir ...",
+        )
     dates = pd.to_datetime(table[day], utc=True).dt.tz_localize(None).dt.normalize()
     parts = []
     for key in possible:

@@ -113,7 +113,7 @@ class Region(_Strict):
     advice: AdviceOptions = AdviceOptions()
     languages: tuple[Literal["fr", "ar", "en"], ...] = ("fr", "ar", "en")
 
-    _folder: Path = PrivateAttr(default=Path("."))
+    _folder: Path = PrivateAttr(default=Path())
 
     @property
     def folder(self) -> Path:

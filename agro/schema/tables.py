@@ -333,7 +333,9 @@ def validate(table: pd.DataFrame, name: str, where: str = "") -> pd.DataFrame:
     place = where or f"table {name}"
     missing = [c for c in schema.columns if c not in table.columns]
     if missing:
-        raise ContractError(f"missing column {', '.join(missing)}", where=place, do=f"Expected: {', '.join(schema.columns)}")
+        raise ContractError(
+            f"missing column {', '.join(missing)}", where=place, do=f"Expected: {', '.join(schema.columns)}"
+        )
     ordered = table[[*schema.columns, *[c for c in table.columns if c not in schema.columns]]]
     try:
         return schema.validate(ordered, lazy=True)

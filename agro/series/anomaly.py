@@ -54,5 +54,16 @@ def recent_change(series: pd.DataFrame, as_of: date, index: str = "ndvi", days: 
     """Change of the index over the last days: parcel_uid, value, before, change (NaN where either is unknown)."""
     table = series[series["index"] == index]
     now = table[table["date"] == pd.Timestamp(as_of)].set_index("parcel_uid")["value"]
-    before = table[table["date"] == pd.Timestamp(as_of) - pd.Timedelta(days=days)].set_index("parcel_uid")["value"].reindex(now.index)
-    return pd.DataFrame({"parcel_uid": now.index, "value": now.to_numpy(), "before": before.to_numpy(), "change": (now - before).to_numpy()})
+    before = (
+        table[table["date"] == pd.Timestamp(as_of) - pd.Timedelta(days=days)]
+        .set_index("parcel_uid")["value"]
+        .reindex(now.index)
+    )
+    return pd.DataFrame(
+        {
+            "parcel_uid": now.index,
+            "value": now.to_numpy(),
+            "before": before.to_numpy(),
+            "change": (now - before).to_numpy(),
+        }
+    )

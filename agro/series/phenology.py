@@ -51,7 +51,9 @@ def phenology(series: pd.DataFrame, index: str = "ndvi") -> pd.DataFrame:
 
 
 def _row(status: str, **found: object) -> dict[str, object]:
-    blank = {f"{k}_{s}": (pd.NaT if s == "date" else np.nan) for k in ("start", "peak", "end") for s in ("date", "value")}
+    blank = {
+        f"{k}_{s}": (pd.NaT if s == "date" else np.nan) for k in ("start", "peak", "end") for s in ("date", "value")
+    }
     return {**blank, **found, "status": status}
 
 

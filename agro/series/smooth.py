@@ -73,15 +73,19 @@ def smooth(
     return validate(pd.concat(parts, ignore_index=True), "series")
 
 
-def _smooth_index(looks: pd.DataFrame, name: str, uids: list[str], days: pd.DatetimeIndex, lambda_: float) -> pd.DataFrame:
+def _smooth_index(
+    looks: pd.DataFrame, name: str, uids: list[str], days: pd.DatetimeIndex, lambda_: float
+) -> pd.DataFrame:
     n, m = len(uids), len(days)
     row = pd.Series(np.arange(n), index=uids)
     looks = looks[looks["parcel_uid"].isin(row.index) & looks["date"].isin(days)]
     # Several sources on one day: the better look counts.
-    looks = looks.sort_values(["parcel_uid", "date", "pixels_effective"]).drop_duplicates(["parcel_uid", "date"], keep="last")
+    looks = looks.sort_values(["parcel_uid", "date", "pixels_effective"]).drop_duplicates(
+        ["parcel_uid", "date"], keep="last"
+    )
     values = np.full((n, m), np.nan)
     valid = np.zeros((n, m))
-    at = (row[looks["parcel_uid"]].to_numpy(), days.get_indexer(looks["date"]))
+    at = (row[looks["parcel_uid"]].to_numpy(), days.get_indexer(pd.Index(looks["date"])))
     values[at] = looks["mean"].to_numpy()
     valid[at] = np.clip(looks["valid_frac"].to_numpy(), 0.05, 1.0)
     weights = np.where(np.isfinite(values), valid, 0.0)
@@ -96,7 +100,9 @@ def _smooth_index(looks: pd.DataFrame, name: str, uids: list[str], days: pd.Date
     final = seen.max(axis=1, keepdims=True)
     start = np.where(counted.any(axis=1), counted.argmax(axis=1), m)[:, None]
     position = np.arange(m)[None, :]
-    flag = np.where(counted, "observed", np.where((position > start) & (position < final), "interpolated", "extrapolated"))
+    flag = np.where(
+        counted, "observed", np.where((position > start) & (position < final), "interpolated", "extrapolated")
+    )
     return pd.DataFrame(
         {
             "parcel_uid": np.repeat(uids, m),
@@ -144,6 +150,10 @@ def _hold_ends(values: np.ndarray, weights: np.ndarray, smoothed: np.ndarray, sd
         before = left[np.searchsorted(at, np.arange(m), side="right")]
         after = np.concatenate((at, [last]))[np.searchsorted(at, np.arange(m), side="left")]
         to_left, to_right = np.arange(m) - before, after - np.arange(m)
-        tied = np.where((to_left > 0) & (to_right > 0), to_left * to_right / np.maximum(to_left + to_right, 1), np.abs(np.where(to_left < 0, to_left, to_right)))
+        tied = np.where(
+            (to_left > 0) & (to_right > 0),
+            to_left * to_right / np.maximum(to_left + to_right, 1),
+            np.abs(np.where(to_left < 0, to_left, to_right)),
+        )
         tied[at] = 0
         sd[series] = np.sqrt(sd[series] ** 2 + DRIFT_SD**2 * np.maximum(tied, 0))

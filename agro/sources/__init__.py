@@ -1,0 +1,1 @@
+"""The only code that reads foreign formats or opens a connection."""

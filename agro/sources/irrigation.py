@@ -52,7 +52,9 @@ def load_irrigation(path: Path | None, parcels: pd.DataFrame, as_of: date) -> tu
     days = pd.to_datetime(table["date"], errors="coerce", format="ISO8601").dt.normalize()
     depths = pd.to_numeric(table["depth_mm"], errors="coerce")
     rejected, rows = [], []
-    for number, (uid, told, day, depth) in enumerate(zip(table["parcel_uid"], table["date"], days, depths, strict=True), start=2):
+    for number, (uid, told, day, depth) in enumerate(
+        zip(table["parcel_uid"], table["date"], days, depths, strict=True), start=2
+    ):
         reason = ""
         if uid not in known:
             reason = f"no such parcel {uid}"
@@ -61,10 +63,30 @@ def load_irrigation(path: Path | None, parcels: pd.DataFrame, as_of: date) -> tu
         elif pd.isna(depth) or not 0 <= depth <= MAX_DEPTH_MM:
             reason = f"a depth of {table['depth_mm'].iloc[number - 2]} mm"
         if reason:
-            rejected.append({"input": "irrigation", "item": f"{path.name} row {number}", "reason": reason, "remedy": "The row is not used; correct it"})
+            rejected.append(
+                {
+                    "input": "irrigation",
+                    "item": f"{path.name} row {number}",
+                    "reason": reason,
+                    "remedy": "The row is not used; correct it",
+                }
+            )
         elif day <= pd.Timestamp(as_of) and depth > 0:
-            rows.append({"parcel_uid": uid, "date": day, "depth_mm": float(depth), "source": str(table.get("source", pd.Series("reported", index=table.index)).iloc[number - 2])})
+            rows.append(
+                {
+                    "parcel_uid": uid,
+                    "date": day,
+                    "depth_mm": float(depth),
+                    "source": str(table.get("source", pd.Series("reported", index=table.index)).iloc[number - 2]),
+                }
+            )
     events = empty("irrigation")
     if rows:
-        events = pd.DataFrame(rows).groupby(["parcel_uid", "date"], as_index=False).agg({"depth_mm": "sum", "source": "first"})
-    return validate(events, "irrigation"), validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected")
+        events = (
+            pd.DataFrame(rows)
+            .groupby(["parcel_uid", "date"], as_index=False)
+            .agg({"depth_mm": "sum", "source": "first"})
+        )
+    return validate(events, "irrigation"), validate(pd.DataFrame(rejected), "rejected") if rejected else empty(
+        "rejected"
+    )

@@ -1,0 +1,1 @@
+"""The workspace: artefact paths, validated tables, atomic writes."""

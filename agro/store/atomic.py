@@ -34,9 +34,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise AgroError("the disk is full", where=str(path), do="Free some space and run again; nothing written before is harmed") from error
+            raise AgroError(
+                "the disk is full",
+                where=str(path),
+                do="Free some space and run again; nothing written before is harmed",
+            ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise AgroError(f"cannot write: {error.strerror}", where=str(path), do="Choose a folder that you may write to") from error
+            raise AgroError(
+                f"cannot write: {error.strerror}", where=str(path), do="Choose a folder that you may write to"
+            ) from error
         raise
     finally:
         if temporary is not None:

@@ -86,7 +86,9 @@ class RunFolder:
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write ``run.json``: what was read, skipped, failed and why."""
-        write_text(self.path / "run.json", json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n")
+        write_text(
+            self.path / "run.json", json.dumps(report, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
+        )
 
     def report(self) -> dict[str, Any]:
         """The run report; empty while the run is under way."""
@@ -114,7 +116,9 @@ class RegionStore:
 
     def write_description(self, description: Mapping[str, Any]) -> None:
         """Write ``region.json``."""
-        write_text(self.path / "region.json", json.dumps(description, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        write_text(
+            self.path / "region.json", json.dumps(description, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        )
 
     def run(self, issued_on: date) -> RunFolder:
         """Folder of one issue date, existing or not."""
@@ -171,7 +175,9 @@ def write_table(path: Path, name: str, table: pd.DataFrame, provenance: Provenan
             arrow = pq.read_table(temporary)
         else:
             arrow = pa.Table.from_pandas(checked, preserve_index=False)
-        pq.write_table(arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **meta}), temporary, compression="zstd")
+        pq.write_table(
+            arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **meta}), temporary, compression="zstd"
+        )
 
 
 def read_table(path: Path, name: str) -> pd.DataFrame:
@@ -189,7 +195,9 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     except AgroError:
         raise
     except Exception as error:  # pyarrow raises many kinds for a broken file
-        raise ContractError(f"the file is broken ({type(error).__name__})", where=str(path), do="Delete it and run again") from error
+        raise ContractError(
+            f"the file is broken ({type(error).__name__})", where=str(path), do="Delete it and run again"
+        ) from error
 
 
 def read_provenance(path: Path) -> Provenance:

@@ -80,7 +80,9 @@ class Balance:
     root_growth_mm: np.ndarray
 
 
-def runoff_mm(rain: np.ndarray, curve_number: np.ndarray, de: np.ndarray, tew: np.ndarray, rew: np.ndarray) -> np.ndarray:
+def runoff_mm(
+    rain: np.ndarray, curve_number: np.ndarray, de: np.ndarray, tew: np.ndarray, rew: np.ndarray
+) -> np.ndarray:
     """Surface runoff by curve number with the moisture of the surface layer (ASCE Manual 70, 2016, eq. 14-12 to 14-20)."""
     dry = curve_number / (2.281 - 0.01281 * curve_number)
     wet = curve_number / (0.427 + 0.00573 * curve_number)
@@ -92,7 +94,14 @@ def runoff_mm(rain: np.ndarray, curve_number: np.ndarray, de: np.ndarray, tew: n
     return np.minimum(excess**2 / (rain + 0.8 * storage), rain)
 
 
-def run_balance(forcing: Forcing, soil: Soil, dr0_mm: np.ndarray, de0_mm: np.ndarray, fw0_frac: np.ndarray | None = None, dr_full0_mm: np.ndarray | None = None) -> Balance:
+def run_balance(
+    forcing: Forcing,
+    soil: Soil,
+    dr0_mm: np.ndarray,
+    de0_mm: np.ndarray,
+    fw0_frac: np.ndarray | None = None,
+    dr_full0_mm: np.ndarray | None = None,
+) -> Balance:
     """Step through the days.
 
     Parameters

@@ -49,7 +49,9 @@ def kcb_from_cover(fc_frac: Array, crop: Crop, table_kcb: Array) -> Array:
     For annual crops the table stands for full cover; for orchards and forage for ``table_cover_frac``.
     """
     full = 1.0 if crop.table_cover_frac is None else crop.table_cover_frac.value
-    share = density_coefficient(fc_frac, crop.height_m.value) / density_coefficient(np.asarray(full), crop.height_m.value)
+    share = density_coefficient(fc_frac, crop.height_m.value) / density_coefficient(
+        np.asarray(full), crop.height_m.value
+    )
     return KCB_MIN + np.minimum(share, 1.5) * np.maximum(np.asarray(table_kcb) - KCB_MIN, 0.0)
 
 

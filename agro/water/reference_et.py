@@ -170,7 +170,7 @@ def add_et0(weather: pd.DataFrame, latitude_deg: float, elevation_m: float) -> p
         Table ``weather`` with ``et0_mm`` and the inputs filled.
     """
     out = weather.copy()
-    day = out["date"].dt.dayofyear.to_numpy()
+    day = out["date"].dt.day_of_year.to_numpy()
     tmin, tmax = out["tmin_c"].to_numpy(), out["tmax_c"].to_numpy()
     ra = extraterrestrial_mj_m2(latitude_deg, day)
     notes = [[] if pd.isna(text) else str(text).split(",") for text in out["estimated"]]
@@ -185,7 +185,9 @@ def add_et0(weather: pd.DataFrame, latitude_deg: float, elevation_m: float) -> p
     for row in np.flatnonzero(out["rh_mean_pct"].isna().to_numpy()):
         notes[row].append("rh_mean_pct")
     vapour = actual_vapour_kpa(tmin, tmax, rh_mean_pct=out["rh_mean_pct"].to_numpy(dtype=float))
-    et0 = penman_monteith_mm(tmin, tmax, vapour, out["u2_m_s"].to_numpy(), out["rs_mj_m2"].to_numpy(), latitude_deg, elevation_m, day)
+    et0 = penman_monteith_mm(
+        tmin, tmax, vapour, out["u2_m_s"].to_numpy(), out["rs_mj_m2"].to_numpy(), latitude_deg, elevation_m, day
+    )
     out["et0_mm"] = np.where(out["et0_mm"].isna(), et0, out["et0_mm"])
     out["estimated"] = pd.Series([",".join(dict.fromkeys(n)) or None for n in notes], index=out.index, dtype="str")
     return validate(out, "weather", "reference ET")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,9 @@ def irrigation_need(
     ahead = weather[weather["is_forecast"] & (weather["date"] <= last)]
     mean_rain = ahead.groupby("date")["rain_mm"].mean()
     et0_sum = float(ahead.groupby("date")["et0_mm"].mean().sum())
-    past_source = weather[~weather["is_forecast"] & (weather["date"] > today - pd.Timedelta(days=LOOK_BACK_D))]["source"]
+    past_source = weather[~weather["is_forecast"] & (weather["date"] > today - pd.Timedelta(days=LOOK_BACK_D))][
+        "source"
+    ]
     # The weakest link of the week past and ahead is what the advice rests on.
     sources = set(past_source) | set(ahead["source"])
     weather_source = "climatology" if "climatology" in sources or not len(ahead) else "+".join(sorted(sources))
@@ -77,7 +80,7 @@ def irrigation_need(
             continue
         one = groups[uid]
         central = one[one["member"] == -1].set_index("date")
-        now = central.loc[today]
+        now: Any = central.loc[today]
         coming = central[central["is_forecast"]]
         trigger = today if now["dr_mm"] >= now["raw_mm"] else _first(coming)
         members = one[(one["member"] >= 0) & (one["date"] <= last)]
@@ -110,7 +113,7 @@ def irrigation_need(
     return validate(pd.DataFrame(rows), "need")
 
 
-def _first(coming: pd.DataFrame) -> pd.Timestamp:
+def _first(coming: pd.DataFrame) -> Any:
     above = coming.index[coming["dr_mm"] >= coming["raw_mm"]]
     return above[0] if len(above) else pd.NaT
 

@@ -12,7 +12,12 @@ REW_OF_TEW = 0.45
 
 
 def available_water_mm(
-    top_m: np.ndarray, bottom_m: np.ndarray, fc: np.ndarray, wp: np.ndarray, stones_frac: np.ndarray, depth_m: np.ndarray
+    top_m: np.ndarray,
+    bottom_m: np.ndarray,
+    fc: np.ndarray,
+    wp: np.ndarray,
+    stones_frac: np.ndarray,
+    depth_m: np.ndarray,
 ) -> np.ndarray:
     """Total available water down to each depth: 1000 * sum (fc - wp) dz (1 - stones) (FAO-56 eq. 82 by layers).
 

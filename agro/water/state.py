@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,17 +55,21 @@ def efficiency(parcels: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.where(np.isnan(own), usual, own), np.where(np.isnan(own), "default", "parcel")
 
 
-def season_day(days: pd.DatetimeIndex, sowing: object, crop: Crop) -> np.ndarray:
+def season_day(days: pd.DatetimeIndex, sowing: Any, crop: Crop) -> np.ndarray:
     """Days since sowing, or since the crop's usual start in the latest season begun; negative before sowing."""
     if not pd.isna(sowing):
-        return (days - pd.Timestamp(sowing)).days.to_numpy()  # type: ignore[arg-type]
+        return (days - pd.Timestamp(sowing)).days.to_numpy()
     month, day = crop.season_start.value
     starts = pd.DatetimeIndex([pd.Timestamp(y, month, day) for y in range(days[0].year - 1, days[-1].year + 1)])
     return (days - starts[starts.searchsorted(days, side="right") - 1]).days.to_numpy()
 
 
 def canopy(
-    parcels: pd.DataFrame, series: pd.DataFrame, weather: pd.DataFrame, crops: Mapping[str, Crop], days: pd.DatetimeIndex
+    parcels: pd.DataFrame,
+    series: pd.DataFrame,
+    weather: pd.DataFrame,
+    crops: Mapping[str, Crop],
+    days: pd.DatetimeIndex,
 ) -> Canopy:
     """Coefficients and cover from the index where there is one, from the crop's stages otherwise.
 
@@ -81,6 +86,7 @@ def canopy(
     """
     shape = (len(days), len(parcels))
     kcb, cover, zr, height = (np.zeros(shape) for _ in range(4))
+    grown: np.ndarray
     from_index = np.zeros(shape, dtype=bool)
     # Before the first look nothing was seen: the stages speak there.
     looked = series[(series["index"] == "ndvi") & series["clear_age_d"].notna()]
@@ -99,7 +105,7 @@ def canopy(
             # Roots do not shrink within a season; a new season starts afresh.
             grown = np.where(since < 0, 0.0, grown)
             fresh = np.cumsum(np.concatenate(([0], np.diff(since) < 0)))
-            grown = pd.Series(grown).groupby(fresh).cummax().to_numpy()
+            grown = pd.Series(grown).groupby(fresh).cummax().to_numpy(dtype=float)
             zr[:, column] = shallow + (deep - shallow) * grown
         else:
             zr[:, column] = deep
@@ -107,8 +113,14 @@ def canopy(
     u2 = weather["u2_m_s"].fillna(2.0).to_numpy()[:, None]
     # RHmin from the mean vapour pressure at the day's maximum temperature (FAO-56 chapter 7).
     saturation = (saturation_kpa(weather["tmin_c"]) + saturation_kpa(weather["tmax_c"])) / 2
-    vapour = np.where(weather["rh_mean_pct"].isna(), saturation_kpa(weather["tmin_c"]), weather["rh_mean_pct"] / 100 * saturation)
-    rhmin = (100 * vapour / saturation_kpa(weather["tmax_c"]))[:, None] if isinstance(vapour, np.ndarray) else np.full((len(days), 1), 45.0)
+    vapour = np.where(
+        weather["rh_mean_pct"].isna(), saturation_kpa(weather["tmin_c"]), weather["rh_mean_pct"] / 100 * saturation
+    )
+    rhmin = (
+        (100 * vapour / saturation_kpa(weather["tmax_c"]))[:, None]
+        if isinstance(vapour, np.ndarray)
+        else np.full((len(days), 1), 45.0)
+    )
     return Canopy(kcb, from_index, np.clip(cover, 0.0, 0.99), zr, kc_max(kcb, height, u2, np.asarray(rhmin)))
 
 
@@ -174,12 +186,16 @@ def water_state(
     past = past[(past.index >= pd.Timestamp(start)) & (past.index <= pd.Timestamp(as_of))]
     expected = pd.date_range(start, as_of, freq="D")
     if len(past) != len(expected):
-        gap = expected.difference(past.index)
-        raise NoDataError(f"no weather on {gap[0]:%Y-%m-%d} and {len(gap) - 1} more days", where="water balance", do="Complete the weather")
+        gap = expected.difference(pd.DatetimeIndex(past.index))
+        raise NoDataError(
+            f"no weather on {gap[0]:%Y-%m-%d} and {len(gap) - 1} more days",
+            where="water balance",
+            do="Complete the weather",
+        )
     ahead = weather[weather["is_forecast"]]
     forecast_members = sorted(ahead["member"].unique())
     future_days = pd.DatetimeIndex(sorted(ahead["date"].unique()))
-    days = expected.append(future_days)
+    days = pd.DatetimeIndex(expected.append(future_days))
     numeric = ["tmin_c", "tmax_c", "rh_mean_pct", "u2_m_s", "rs_mj_m2", "rain_mm", "et0_mm"]
     mean_ahead = ahead.groupby("date")[numeric].mean()
     daily = pd.concat([past[numeric], mean_ahead])
@@ -188,7 +204,10 @@ def water_state(
     n, m = len(covered), MEMBERS
     rng = np.random.default_rng(SEED)
     # Column order: the central run of all parcels, then member by member.
-    draws = {name: np.concatenate((np.zeros((1, n)), rng.standard_normal((m, n)))) for name in ("fc", "wp", "kcb", "irrigation", "initial")}
+    draws = {
+        name: np.concatenate((np.zeros((1, n)), rng.standard_normal((m, n))))
+        for name in ("fc", "wp", "kcb", "irrigation", "initial")
+    }
     shared = {name: np.concatenate(([0.0], rng.standard_normal(m))) for name in ("rain", "et0")}
     taw, tew, rew = _soil_members(covered, soil, can.zr_m, draws["fc"], draws["wp"])
 
@@ -205,7 +224,11 @@ def water_state(
     fw = covered["agro:irrigation"].map(WETTED).to_numpy(dtype=float)
 
     def flat(array: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(array).reshape(array.shape[0], (m + 1) * n) if array.ndim == 3 else array.reshape((m + 1) * n)
+        return (
+            np.ascontiguousarray(array).reshape(array.shape[0], (m + 1) * n)
+            if array.ndim == 3
+            else array.reshape((m + 1) * n)
+        )
 
     forcing = Forcing(
         et0_mm=flat(np.broadcast_to(et0[:, :, None], kcb.shape)), rain_mm=flat(np.broadcast_to(rain[:, :, None], kcb.shape)),
@@ -241,8 +264,13 @@ def _soil_members(
 
 
 def _weather_members(
-    daily: pd.DataFrame, past: pd.DataFrame, ahead: pd.DataFrame, names: list[int], days: pd.DatetimeIndex,
-    draws: Mapping[str, np.ndarray], members: int,
+    daily: pd.DataFrame,
+    past: pd.DataFrame,
+    ahead: pd.DataFrame,
+    names: list[int],
+    days: pd.DatetimeIndex,
+    draws: Mapping[str, np.ndarray],
+    members: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """ET0 and rain (days, members + 1): errors of the past, one of the forecast's members ahead."""
     et0 = np.repeat(daily["et0_mm"].to_numpy()[:, None], members + 1, axis=1)
@@ -252,10 +280,15 @@ def _weather_members(
     rain[:known] *= np.clip(1 + np.where(by_climate, CLIMATOLOGY_RAIN_SD, RAIN_SD) * draws["rain"], 0.0, None)
     et0[:known] *= np.clip(1 + ET0_SD * draws["et0"], 0.2, None)
     if names:
-        tables = {c: ahead.pivot(index="date", columns="member", values=c).reindex(days[known:]) for c in ("et0_mm", "rain_mm")}
+        tables = {
+            c: ahead.pivot(index="date", columns="member", values=c).reindex(days[known:])
+            for c in ("et0_mm", "rain_mm")
+        }
         for member in range(members):
             name = names[member % len(names)]
-            et0[known:, member + 1] = tables["et0_mm"][name].to_numpy() * np.clip(1 + ET0_SD * draws["et0"][member + 1], 0.2, None)
+            et0[known:, member + 1] = tables["et0_mm"][name].to_numpy() * np.clip(
+                1 + ET0_SD * draws["et0"][member + 1], 0.2, None
+            )
             rain[known:, member + 1] = tables["rain_mm"][name].to_numpy()
         if (ahead["source"] == "climatology").all():
             rain[known:] *= np.clip(1 + CLIMATOLOGY_RAIN_SD * draws["rain"], 0.0, None)
@@ -263,8 +296,15 @@ def _weather_members(
 
 
 def _rows(
-    parcels: pd.DataFrame, irrigation: pd.DataFrame, days: pd.DatetimeIndex, known: int, can: Canopy, forcing: Forcing,
-    result: Balance, n: int, m: int,
+    parcels: pd.DataFrame,
+    irrigation: pd.DataFrame,
+    days: pd.DatetimeIndex,
+    known: int,
+    can: Canopy,
+    forcing: Forcing,
+    result: Balance,
+    n: int,
+    m: int,
 ) -> pd.DataFrame:
     """The table: the central run over all days, the members over the outlook."""
     uids = parcels["parcel_uid"].to_numpy()
@@ -299,5 +339,7 @@ def _rows(
             )
         )  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
-    table["irrigation_source"] = [reported.get((uid, day)) for uid, day in zip(table["parcel_uid"], table["date"], strict=True)]
+    table["irrigation_source"] = [
+        reported.get((uid, day)) for uid, day in zip(table["parcel_uid"], table["date"], strict=True)
+    ]
     return validate(table.sort_values(["parcel_uid", "member", "date"], ignore_index=True), "water")

@@ -26,7 +26,12 @@ def model_card(model: YieldModel, data: str, label: str) -> dict[str, Any]:
         "interval_level": LEVEL,
         "limits": "only crops and parcels like those trained on; not validated on measured field yields",
         "crops": {
-            name: {"model": m.name, "seasons": list(m.seasons), "rows": m.rows, **{k: round(v, 4) for k, v in m.scores.items()}}
+            name: {
+                "model": m.name,
+                "seasons": list(m.seasons),
+                "rows": m.rows,
+                **{k: round(v, 4) for k, v in m.scores.items()},
+            }
             for name, m in sorted(model.crops.items())
         },
     }
@@ -63,6 +68,12 @@ def load(path: Path) -> YieldModel:
         crops = {name: CropModel(**{**m, "seasons": tuple(m["seasons"])}) for name, m in body["crops"].items()}
         return YieldModel(int(body["cut_day"]), crops)
     except UntrustedTypesFoundException as error:
-        raise ContractError("the model file holds types that are not trusted", where=str(path), do="Train it again; never load a file of unknown origin") from error
+        raise ContractError(
+            "the model file holds types that are not trusted",
+            where=str(path),
+            do="Train it again; never load a file of unknown origin",
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ContractError(f"not a model file ({type(error).__name__})", where=str(path), do="Train it again") from error
+        raise ContractError(
+            f"not a model file ({type(error).__name__})", where=str(path), do="Train it again"
+        ) from error

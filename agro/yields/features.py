@@ -23,7 +23,9 @@ def season_of(day: date) -> int:
 
 def season_day(dates: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Harvest year and day of the season of each date."""
-    later = (dates.dt.month > SEASON_START[0]) | ((dates.dt.month == SEASON_START[0]) & (dates.dt.day >= SEASON_START[1]))
+    later = (dates.dt.month > SEASON_START[0]) | (
+        (dates.dt.month == SEASON_START[0]) & (dates.dt.day >= SEASON_START[1])
+    )
     season = dates.dt.year + later.astype(int)
     starts = pd.to_datetime({"year": season - 1, "month": SEASON_START[0], "day": SEASON_START[1]})
     return season, (dates - starts).dt.days
@@ -55,14 +57,14 @@ def season_features(observations: pd.DataFrame, cut_day: int, index: str = "ndvi
     table = looks[["parcel_uid", "mean"]].assign(season=season, day=day)
     table = table[table["day"] <= cut_day].sort_values("day")
     rows = []
-    for (uid, year), one in table.groupby(["parcel_uid", "season"], sort=True):
+    for (uid, _), one in table.groupby(["parcel_uid", "season"], sort=True):
         if len(one) < MIN_LOOKS:
             continue
         grid = np.arange(max(int(one["day"].iloc[0]), 0), cut_day + 1)
         value = np.interp(grid, one["day"], one["mean"])
         rows.append(
             {
-                "parcel_uid": uid, "season": int(year), "peak": float(one["mean"].max()),
+                "parcel_uid": uid, "season": int(one["season"].iloc[0]), "peak": float(one["mean"].max()),
                 "integral": float(np.clip(value - BARE, 0, None).sum()), "mean_30d": float(value[-30:].mean()), "mean_90d": float(value[-90:].mean()),
             }
         )  # fmt: skip

@@ -80,7 +80,11 @@ def train(history: pd.DataFrame, index_history: pd.DataFrame, as_of: date, crops
     past = history[history["season"] < season_of(as_of)]
     features = season_features(index_history, cut)
     features = features.astype({"season": "int64"}) if len(features) else features
-    table = past.merge(features, on=["parcel_uid", "season"], how="inner") if len(features) else past.iloc[:0].assign(**dict.fromkeys(FEATURES, np.nan))
+    table = (
+        past.merge(features, on=["parcel_uid", "season"], how="inner")
+        if len(features)
+        else past.iloc[:0].assign(**dict.fromkeys(FEATURES, np.nan))
+    )
     models = {}
     for crop, rows in table.groupby("crop", sort=True):
         if crop in crops and rows["season"].nunique() >= MIN_SEASONS and len(rows) >= MIN_ROWS:
@@ -92,7 +96,8 @@ def _base(train_rows: pd.DataFrame) -> tuple[float, dict[str, float]]:
     """Crop mean, and each parcel's mean drawn towards it as if one more season had given the crop mean."""
     mean = float(train_rows["yield_t_ha"].mean())
     groups = train_rows.groupby("parcel_uid")["yield_t_ha"]
-    return mean, ((groups.sum() + mean) / (groups.count() + 1)).to_dict()
+    own = (groups.sum() + mean) / (groups.count() + 1)
+    return mean, {str(uid): float(value) for uid, value in own.items()}
 
 
 def _fit(train_rows: pd.DataFrame, alpha: float | None) -> tuple[float, dict[str, float], Any]:
@@ -100,7 +105,9 @@ def _fit(train_rows: pd.DataFrame, alpha: float | None) -> tuple[float, dict[str
     if alpha is None:
         return mean, own, None
     model = make_pipeline(StandardScaler(), Ridge(alpha=alpha))
-    model.fit(train_rows[list(FEATURES)].to_numpy(), (train_rows["yield_t_ha"] - train_rows["parcel_uid"].map(own)).to_numpy())
+    model.fit(
+        train_rows[list(FEATURES)].to_numpy(), (train_rows["yield_t_ha"] - train_rows["parcel_uid"].map(own)).to_numpy()
+    )
     return mean, own, model
 
 
@@ -135,7 +142,16 @@ def _train_crop(rows: pd.DataFrame) -> CropModel:
         "coverage_frac": _coverage(rows, forecasts[chosen], truth),
     }
     name = "mean" if chosen is None else f"ridge(alpha={chosen:g})"
-    return CropModel(mean, own, model, name, float(residual[rank]), scores, tuple(int(s) for s in sorted(rows["season"].unique())), len(rows))
+    return CropModel(
+        mean,
+        own,
+        model,
+        name,
+        float(residual[rank]),
+        scores,
+        tuple(int(s) for s in sorted(rows["season"].unique())),
+        len(rows),
+    )
 
 
 def _coverage(rows: pd.DataFrame, forecast: np.ndarray, truth: np.ndarray) -> float:
@@ -153,11 +169,16 @@ def _coverage(rows: pd.DataFrame, forecast: np.ndarray, truth: np.ndarray) -> fl
 def evaluate(model: YieldModel) -> pd.DataFrame:
     """Leave-one-season-out scores by crop: model, seasons, rows, rmse_t_ha, nrmse_pct, skill_against_mean, coverage_frac."""
     return pd.DataFrame(
-        [{"crop": c, "model": m.name, "seasons": len(m.seasons), "rows": m.rows, **m.scores} for c, m in model.crops.items()]
+        [
+            {"crop": c, "model": m.name, "seasons": len(m.seasons), "rows": m.rows, **m.scores}
+            for c, m in model.crops.items()
+        ]
     )
 
 
-def predict(model: YieldModel, observations: pd.DataFrame, parcels: pd.DataFrame, as_of: date, region: Region) -> pd.DataFrame:
+def predict(
+    model: YieldModel, observations: pd.DataFrame, parcels: pd.DataFrame, as_of: date, region: Region
+) -> pd.DataFrame:
     """Outlook for every parcel; those of which nothing can be said abstain with the reason.
 
     Returns
@@ -170,7 +191,11 @@ def predict(model: YieldModel, observations: pd.DataFrame, parcels: pd.DataFrame
     seen = observations[observations["date"] <= pd.Timestamp(as_of)]
     season = season_of(as_of)
     features = season_features(seen, model.cut_day)
-    now = features[features["season"] == season].set_index("parcel_uid") if len(features) else features.set_index("parcel_uid")
+    now = (
+        features[features["season"] == season].set_index("parcel_uid")
+        if len(features)
+        else features.set_index("parcel_uid")
+    )
     rows = []
     for parcel in parcels[["parcel_uid", "agro:crop"]].to_dict("records"):
         uid, crop = parcel["parcel_uid"], parcel["agro:crop"]
@@ -185,6 +210,11 @@ def predict(model: YieldModel, observations: pd.DataFrame, parcels: pd.DataFrame
             if uid in now.index:
                 one = now.loc[[uid]].reset_index()
                 value = float(_apply(one, fitted.mean_t_ha, fitted.parcel_mean, fitted.estimator)[0])
-                row.update(yield_t_ha=value, low_t_ha=max(value - fitted.half_width_t_ha, 0.0), high_t_ha=value + fitted.half_width_t_ha, abstain_reason=None)
+                row.update(
+                    yield_t_ha=value,
+                    low_t_ha=max(value - fitted.half_width_t_ha, 0.0),
+                    high_t_ha=value + fitted.half_width_t_ha,
+                    abstain_reason=None,
+                )
         rows.append(row)
     return validate(pd.DataFrame(rows), "yield")

@@ -32,7 +32,9 @@ def open_imagery(spec: ImagerySpec, folder: Path) -> ImagerySource:
     kinds = entry_points(group=GROUP)
     names = [point.name for point in kinds]
     if spec.kind not in names:
-        raise ConfigError(f"unknown kind of imagery {spec.kind!r}", where="imagery.kind", do=f"Known: {', '.join(sorted(names))}")
+        raise ConfigError(
+            f"unknown kind of imagery {spec.kind!r}", where="imagery.kind", do=f"Known: {', '.join(sorted(names))}"
+        )
     if names.count(spec.kind) > 1:
         raise ConfigError(f"two plugins call themselves {spec.kind!r}", where=GROUP, do="Remove one of them")
     path = (folder / spec.path).resolve()
@@ -62,5 +64,7 @@ def detect_kind(path: Path) -> str:
         if any(p.suffix.lower() in {".tif", ".tiff"} for p in path.rglob("*")):
             return "geotiff"
     raise ConfigError(
-        "no imagery known here", where=str(path), do="Give a STAC folder, a folder of GeoTIFFs, a NetCDF file or a Zarr folder"
+        "no imagery known here",
+        where=str(path),
+        do="Give a STAC folder, a folder of GeoTIFFs, a NetCDF file or a Zarr folder",
     )

@@ -38,7 +38,9 @@ class CubeFile:
 
     name = "cube"
 
-    def __init__(self, path: Path, scale: float | None = None, offset: float | None = None, crs: str | None = None) -> None:
+    def __init__(
+        self, path: Path, scale: float | None = None, offset: float | None = None, crs: str | None = None
+    ) -> None:
         self.path = path
         try:
             if path.suffix == ".zarr" or path.is_dir():
@@ -46,15 +48,37 @@ class CubeFile:
             else:
                 cube = xr.open_dataset(path, engine="netcdf4", mask_and_scale=False)
         except (OSError, ValueError, KeyError) as error:
-            raise SourceError(f"not a NetCDF or Zarr cube that can be read ({type(error).__name__})", where=str(path), do="Fetch the file again") from error
-        self.cube = cube.rename({old: new for old, new in {"t": "time", "lat": "y", "lon": "x", "latitude": "y", "longitude": "x"}.items() if old in cube.dims})
+            raise SourceError(
+                f"not a NetCDF or Zarr cube that can be read ({type(error).__name__})",
+                where=str(path),
+                do="Fetch the file again",
+            ) from error
+        self.cube = cube.rename(
+            {
+                old: new
+                for old, new in {"t": "time", "lat": "y", "lon": "x", "latitude": "y", "longitude": "x"}.items()
+                if old in cube.dims
+            }
+        )
         if not {"time", "y", "x"} <= set(self.cube.dims):
-            raise SourceError(f"dimensions {', '.join(map(str, cube.dims))}; time (or t), y and x are needed", where=str(path), do="Export the cube again")
+            raise SourceError(
+                f"dimensions {', '.join(map(str, cube.dims))}; time (or t), y and x are needed",
+                where=str(path),
+                do="Export the cube again",
+            )
         if any(self.cube.sizes[d] < 2 for d in ("y", "x")):
             raise SourceError("fewer than two rows or columns", where=str(path), do="Export the cube again")
-        self.bands = {band: str(name) for name in self.cube.data_vars if (band := common_name(str(name))) and self.cube[name].ndim == 3}
+        self.bands = {
+            band: str(name)
+            for name in self.cube.data_vars
+            if (band := common_name(str(name))) and self.cube[name].ndim == 3
+        }
         if not set(self.bands) - {"scl"}:
-            raise SourceError(f"no variable is a band: {', '.join(map(str, self.cube.data_vars))}", where=str(path), do="Name variables B04, B08, SCL ...")
+            raise SourceError(
+                f"no variable is a band: {', '.join(map(str, self.cube.data_vars))}",
+                where=str(path),
+                do="Name variables B04, B08, SCL ...",
+            )
         self.crs = self._crs(crs)
         self.scale, self.offset, self.note = self._scaling(scale, offset)
 
@@ -72,7 +96,9 @@ class CubeFile:
                 return CRS.from_user_input(text)
             except CRSError:
                 continue
-        raise SourceError("the cube states no CRS", where=str(self.path), do="Say it: imagery.options.crs, e.g. EPSG:32629")
+        raise SourceError(
+            "the cube states no CRS", where=str(self.path), do="Say it: imagery.options.crs, e.g. EPSG:32629"
+        )
 
     def _scaling(self, scale: float | None, offset: float | None) -> tuple[float, float | None, str]:
         variable = self.cube[next(name for band, name in self.bands.items() if band != "scl")]
@@ -116,7 +142,7 @@ class CubeFile:
         if not self.crs.equals(CRS.from_user_input(grid.crs), ignore_axis_order=True):
             raise ConfigError(
                 f"the cube is in {self.crs.to_string()[:40]}, the parcels' grid in {grid.crs}", where=str(self.path),
-                do=f"Set place.crs to {self.crs.to_authority() and ':'.join(self.crs.to_authority()) or 'the CRS of the cube'}",
+                do=f"Set place.crs to {(self.crs.to_authority() and ':'.join(self.crs.to_authority())) or 'the CRS of the cube'}",
             )  # fmt: skip
         rows = _nearest(self.cube["y"].values, grid.top - (np.arange(grid.height) + 0.5) * grid.resolution_m)
         columns = _nearest(self.cube["x"].values, grid.left + (np.arange(grid.width) + 0.5) * grid.resolution_m)

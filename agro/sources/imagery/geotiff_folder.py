@@ -58,12 +58,26 @@ class GeotiffFolder:
                 rejected.append(_row(relative, error.what, error.do))
                 continue
             if not found:
-                rejected.append(_row(relative, "neither its name nor its band descriptions name a band", "Add B04, red ... to the name"))
+                rejected.append(
+                    _row(
+                        relative,
+                        "neither its name nor its band descriptions name a band",
+                        "Add B04, red ... to the name",
+                    )
+                )
                 continue
             stem = file.stem if not band else (file.parent.name if day_in(file.parent.name) else day.isoformat())
             groups[(stem, day)].update(found)
         scenes = [
-            Scene(stem, day, self.name, dict(sorted(assets.items())), offset=self.offset, scale=self.scale, note="scale and offset from the options" if self.offset is not None else "")
+            Scene(
+                stem,
+                day,
+                self.name,
+                dict(sorted(assets.items())),
+                offset=self.offset,
+                scale=self.scale,
+                note="scale and offset from the options" if self.offset is not None else "",
+            )
             for (stem, day), assets in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0]))
         ]
         return SearchResult(scenes, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))

@@ -84,7 +84,9 @@ def band_names(path: str) -> list[str]:
         with rasterio.open(path) as dataset:
             return [text or "" for text in dataset.descriptions]
     except RasterioIOError as error:
-        raise SourceError(f"cannot be opened ({_short(error)})", where=path, do="Fetch it again or remove it") from error
+        raise SourceError(
+            f"cannot be opened ({_short(error)})", where=path, do="Fetch it again or remove it"
+        ) from error
 
 
 def as_classes(values: np.ndarray) -> np.ndarray:

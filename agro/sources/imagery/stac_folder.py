@@ -45,7 +45,12 @@ class StacFolder:
                 scene = scene_from_item(body, file.parent)
             except (ValueError, KeyError, TypeError, SourceError) as error:
                 rejected.append(
-                    {"input": "imagery", "item": file.name, "reason": f"not a STAC item: {error}", "remedy": "Fetch the item again"}
+                    {
+                        "input": "imagery",
+                        "item": file.name,
+                        "reason": f"not a STAC item: {error}",
+                        "remedy": "Fetch the item again",
+                    }
                 )
                 continue
             if start <= scene.date <= end:

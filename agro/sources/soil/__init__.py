@@ -29,7 +29,9 @@ class SoilResult:
     rejected: pd.DataFrame
 
 
-def load_soil(specs: Sequence[SoilSpec], folder: Path, parcels: pd.DataFrame, textures: Mapping[str, Texture]) -> SoilResult:
+def load_soil(
+    specs: Sequence[SoilSpec], folder: Path, parcels: pd.DataFrame, textures: Mapping[str, Texture]
+) -> SoilResult:
     """Soil of each parcel from the first link that has it whole.
 
     Parameters
@@ -61,11 +63,13 @@ def load_soil(specs: Sequence[SoilSpec], folder: Path, parcels: pd.DataFrame, te
             parts.append(_table((folder / spec.path).resolve(), spec, open_uids, set(wanted), rejected))
     soil = pd.concat([p for p in parts if len(p)] or [empty("soil")], ignore_index=True)
     soil = soil.sort_values(["parcel_uid", "layer"], ignore_index=True)
-    return SoilResult(validate(soil, "soil"), validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
+    return SoilResult(
+        validate(soil, "soil"), validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected")
+    )
 
 
 def _default(spec: SoilSpec, uids: list[str], textures: Mapping[str, Texture]) -> pd.DataFrame:
-    if spec.texture not in textures:
+    if spec.texture is None or spec.texture not in textures:
         raise ConfigError(f"unknown texture {spec.texture!r}", where="soil", do=f"Known: {', '.join(textures)}")
     t = textures[spec.texture]
     return pd.DataFrame(
@@ -77,7 +81,9 @@ def _default(spec: SoilSpec, uids: list[str], textures: Mapping[str, Texture]) -
     )  # fmt: skip
 
 
-def _table(path: Path, spec: SoilSpec, uids: list[str], known: set[str], rejected: list[dict[str, str]]) -> pd.DataFrame:
+def _table(
+    path: Path, spec: SoilSpec, uids: list[str], known: set[str], rejected: list[dict[str, str]]
+) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, encoding="utf-8-sig", dtype={"parcel_uid": "str"})
     except FileNotFoundError as error:
@@ -88,16 +94,24 @@ def _table(path: Path, spec: SoilSpec, uids: list[str], known: set[str], rejecte
     absent = [c for c in needed if c not in table.columns]
     if absent:
         raise ConfigError(f"no column {', '.join(absent)}", where=str(path), do=f"It has: {', '.join(table.columns)}")
-    for column, value in (("fc_sd_m3_m3", DEFAULT_SD), ("wp_sd_m3_m3", DEFAULT_SD), ("stones_frac", 0.0), ("source", spec.source)):
+    for column, value in (
+        ("fc_sd_m3_m3", DEFAULT_SD),
+        ("wp_sd_m3_m3", DEFAULT_SD),
+        ("stones_frac", 0.0),
+        ("source", spec.source),
+    ):
         table[column] = table[column].fillna(value) if column in table.columns else value
     good = []
-    for uid, layers in table.groupby("parcel_uid", sort=True):
+    for name, layers in table.groupby("parcel_uid", sort=True):
+        uid = str(name)
         if uid not in known:
-            rejected.append(_row(path, str(uid), "no such parcel", "Correct the id, or leave the row"))
+            rejected.append(_row(path, uid, "no such parcel", "Correct the id, or leave the row"))
             continue
         reason = _wrong(layers)
         if reason:
-            rejected.append(_row(path, f"parcel {uid}", reason, "The next link of the chain is used; correct the table"))
+            rejected.append(
+                _row(path, f"parcel {uid}", reason, "The next link of the chain is used; correct the table")
+            )
         elif uid in uids:
             ordered = layers.sort_values("top_m")
             good.append(ordered.assign(layer=range(1, len(ordered) + 1)))
@@ -115,7 +129,9 @@ def _wrong(layers: pd.DataFrame) -> str:
     if (numbers["fc_m3_m3"] > 0.7).any() or (numbers["wp_m3_m3"] < 0).any():
         return "water limits outside 0 .. 0.7 m3/m3"
     ordered = numbers.sort_values("top_m")
-    if (ordered["bottom_m"] <= ordered["top_m"]).any() or (abs(ordered["top_m"].to_numpy()[1:] - ordered["bottom_m"].to_numpy()[:-1]) > 0.011).any():
+    if (ordered["bottom_m"] <= ordered["top_m"]).any() or (
+        abs(ordered["top_m"].to_numpy()[1:] - ordered["bottom_m"].to_numpy()[:-1]) > 0.011
+    ).any():
         return "layers overlap or leave a gap"
     return ""
 

@@ -72,7 +72,14 @@ def load_weather(
         except AgroError as error:
             if isinstance(error, ConfigError):
                 raise
-            rejected.append({"input": "weather", "item": path.name, "reason": str(error), "remedy": "The next link of the chain is used"})
+            rejected.append(
+                {
+                    "input": "weather",
+                    "item": path.name,
+                    "reason": str(error),
+                    "remedy": "The next link of the chain is used",
+                }
+            )
             continue
         link = table.set_index("date").reindex(days)
         whole = link[list(REQUIRED)].notna().all(axis=1) & observed["source"].isna()
@@ -108,9 +115,18 @@ def _forecast(
 ) -> pd.DataFrame | None:
     table = read_csv(path, ("date", "issued_at", "member"))
     issued = pd.to_datetime(table["issued_at"], errors="coerce", format="ISO8601").dt.normalize()
-    known = table[(issued <= pd.Timestamp(as_of)) & (issued >= pd.Timestamp(as_of) - pd.Timedelta(days=MAX_FORECAST_AGE_D))]
+    known = table[
+        (issued <= pd.Timestamp(as_of)) & (issued >= pd.Timestamp(as_of) - pd.Timedelta(days=MAX_FORECAST_AGE_D))
+    ]
     if not len(known):
-        rejected.append({"input": "weather", "item": path.name, "reason": f"no forecast issued within {MAX_FORECAST_AGE_D} days before {as_of}", "remedy": "Climatology is used for the outlook"})
+        rejected.append(
+            {
+                "input": "weather",
+                "item": path.name,
+                "reason": f"no forecast issued within {MAX_FORECAST_AGE_D} days before {as_of}",
+                "remedy": "Climatology is used for the outlook",
+            }
+        )
         return None
     newest = known[issued[known.index] == issued[known.index].max()].assign(issued_at=issued[known.index].max())
     values = daily_values(newest, path, float(spec.options.get("wind_height_m", 2.0)), rejected)
@@ -118,12 +134,21 @@ def _forecast(
     counts = values.groupby("member")["date"].nunique()
     whole = counts.index[counts == len(ahead)]
     if not len(whole):
-        rejected.append({"input": "weather", "item": path.name, "reason": f"no member covers the {len(ahead)} days after {as_of}", "remedy": "Climatology is used for the outlook"})
+        rejected.append(
+            {
+                "input": "weather",
+                "item": path.name,
+                "reason": f"no member covers the {len(ahead)} days after {as_of}",
+                "remedy": "Climatology is used for the outlook",
+            }
+        )
         return None
     return values[values["member"].isin(whole)].assign(is_forecast=True, source="forecast")
 
 
-def _normal_outlook(specs: Sequence[WeatherSpec], folder: Path, ahead: pd.DatetimeIndex, as_of: date) -> pd.DataFrame | None:
+def _normal_outlook(
+    specs: Sequence[WeatherSpec], folder: Path, ahead: pd.DatetimeIndex, as_of: date
+) -> pd.DataFrame | None:
     for spec in specs:
         if spec.kind == "climatology":
             table = climatology((folder / spec.path).resolve(), ahead)

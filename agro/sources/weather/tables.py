@@ -21,7 +21,14 @@ VALUES = ("tmin_c", "tmax_c", "rh_mean_pct", "u2_m_s", "rs_mj_m2", "rain_mm")
 REQUIRED = ("tmin_c", "tmax_c", "rain_mm")
 #: Providers' codes for "missing".
 MISSING_CODES = (-999.0, -9999.0, -99.9)
-LIMITS = {"tmin_c": (-60, 60), "tmax_c": (-60, 60), "rh_mean_pct": (0, 100), "u2_m_s": (0, 60), "rs_mj_m2": (0, 45), "rain_mm": (0, 500)}
+LIMITS = {
+    "tmin_c": (-60, 60),
+    "tmax_c": (-60, 60),
+    "rh_mean_pct": (0, 100),
+    "u2_m_s": (0, 60),
+    "rs_mj_m2": (0, 45),
+    "rain_mm": (0, 500),
+}
 CLIMATOLOGY_COLUMNS = ("month", "tmax_c", "tmin_c", "rh_pct", "wind_2m_m_s", "rs_mj_m2_d", "rain_mm_month")
 
 
@@ -66,7 +73,9 @@ def daily_values(table: pd.DataFrame, path: Path, wind_height_m: float, rejected
     dates = pd.to_datetime(table["date"], errors="coerce", format="ISO8601").dt.normalize()
     bad = dates.isna()
     for row in np.flatnonzero(bad)[:50]:
-        rejected.append(_row(path, f"row {row + 2}", f"{table['date'].iloc[row]!r} is not a date", "Write dates as YYYY-MM-DD"))
+        rejected.append(
+            _row(path, f"row {row + 2}", f"{table['date'].iloc[row]!r} is not a date", "Write dates as YYYY-MM-DD")
+        )
     out = pd.DataFrame({"date": dates})
 
     def column(name: str) -> pd.Series:
@@ -93,16 +102,32 @@ def _checked(out: pd.DataFrame, path: Path, rejected: list[dict[str, str]]) -> p
     for name, (low, high) in LIMITS.items():
         wrong = (out[name] < low) | (out[name] > high)
         for row in out[wrong].itertuples():
-            rejected.append(_row(path, f"{row.date:%Y-%m-%d} {name}", f"{getattr(row, name):g} is outside {low} .. {high}", "Taken as missing; correct the record"))
+            rejected.append(
+                _row(
+                    path,
+                    f"{row.date:%Y-%m-%d} {name}",
+                    f"{getattr(row, name):g} is outside {low} .. {high}",
+                    "Taken as missing; correct the record",
+                )
+            )
         out[name] = out[name].mask(wrong)
     crossed = out["tmin_c"] > out["tmax_c"]
     for row in out[crossed].itertuples():
-        rejected.append(_row(path, f"{row.date:%Y-%m-%d}", f"tmin {row.tmin_c:g} above tmax {row.tmax_c:g}", "Taken as missing; correct the record"))
+        rejected.append(
+            _row(
+                path,
+                f"{row.date:%Y-%m-%d}",
+                f"tmin {row.tmin_c:g} above tmax {row.tmax_c:g}",
+                "Taken as missing; correct the record",
+            )
+        )
     out.loc[crossed, ["tmin_c", "tmax_c"]] = np.nan
     keys = [c for c in ("issued_at", "date", "member") if c in out]
     again = out.duplicated(keys, keep="first")
     for row in out[again].itertuples():
-        rejected.append(_row(path, f"{row.date:%Y-%m-%d}", "the day stands twice", "The first row is used; remove the other"))
+        rejected.append(
+            _row(path, f"{row.date:%Y-%m-%d}", "the day stands twice", "The first row is used; remove the other")
+        )
     return out[~again]
 
 
@@ -123,7 +148,7 @@ def climatology(path: Path, dates: pd.DatetimeIndex) -> pd.DataFrame:
         raise ConfigError("a normal is missing or impossible", where=str(path), do="Correct the table")
     middle = np.array([15.5 + 30.4375 * (m - 1) for m in range(1, 13)])
     around = np.concatenate((middle[-1:] - 365.25, middle, middle[:1] + 365.25))
-    day = dates.dayofyear.to_numpy()
+    day = dates.day_of_year.to_numpy()
 
     def along(name: str) -> np.ndarray:
         v = numbers[name].to_numpy()
