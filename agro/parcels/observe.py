@@ -11,8 +11,9 @@ import xarray as xr
 
 from agro.parcels.coverage import CoverageWeights
 from agro.parcels.statistics import parcel_statistics
+from agro.schema.errors import ContractError
 from agro.schema.region import ObservationOptions
-from agro.schema.tables import validate
+from agro.schema.tables import empty, validate
 
 #: A parcel with less of its area on the grid than this is off the tile.
 ON_TILE_FRAC = 0.5
@@ -46,14 +47,30 @@ def observe_day(
     Returns
     -------
     pandas.DataFrame
-        Table ``observations``. Reasons of rows that are not usable: ``not_observable`` (too few pixels even
-        under a clear sky: fewer than 8 by default, after Remote Sens. 12:2195), ``off_tile``,
-        ``no_valid_pixels``, ``cloudy``.
+        Table ``observations``, a row for each parcel and layer. Statistics are NaN where no pixel is valid.
+        Reasons of rows that are not usable: ``not_observable`` (too few pixels even under a clear sky: fewer
+        than 8 by default, after Remote Sens. 12:2195), ``off_tile`` (more than half of the parcel is not on
+        the grid), ``no_valid_pixels``, ``cloudy`` (too small a share, or too few pixels, left by the mask).
+
+    Raises
+    ------
+    ContractError
+        The cube is not of one day, or parcels, weights and pixels do not belong together.
     """
+    if cube.sizes.get("time") != 1:
+        raise ContractError(
+            "the cube is not of one day", where=source_name, do="Give one day at a time: cube.isel(time=[i])"
+        )
+    if len(parcels) != weights.matrix.shape[0]:
+        raise ContractError(
+            f"weights of {weights.matrix.shape[0]} parcels on a table of {len(parcels)}", where=source_name,
+            do="Compute the weights from these parcels",
+        )  # fmt: skip
+    _same_place(cube, weights, source_name)
     clear = np.asarray(cube["qa"].values[0] == 0)
-    on_grid = np.asarray(weights.matrix.sum(axis=1)).ravel()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        on_tile = np.where(weights.pixels > 0, on_grid / weights.pixels, 1.0)
+    on_tile = np.nan_to_num(weights.on_grid_frac, nan=1.0)
+    if not layers:
+        return empty("observations")
     parts = []
     for key, layer in layers.items():
         table = parcel_statistics(weights, layer, clear)
@@ -78,3 +95,17 @@ def observe_day(
     out["buffer_m"] = weights.buffer_m
     out["scene_ids"] = str(np.atleast_1d(cube["scene_ids"].values)[0])
     return validate(out, "observations")
+
+
+def _same_place(cube: xr.Dataset, weights: CoverageWeights, where: str) -> None:
+    """Pixels of one grid must not be read with the weights of another."""
+    grid = weights.grid
+    centres = (grid.left + grid.resolution_m / 2, grid.top - grid.resolution_m / 2)
+    if cube["qa"].shape[1:] != grid.shape or not np.allclose(
+        (cube["x"].values[0], cube["y"].values[0]), centres, atol=0.01 * grid.resolution_m
+    ):
+        raise ContractError(
+            "the cube and the weights are on different grids",
+            where=where,
+            do="Compute the weights on the grid of the cube",
+        )

@@ -252,6 +252,8 @@ def _read_layers(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     if not names:
         raise ConfigError("the file has no outlines", where=str(path), do="Choose a file with polygons")
     parts = [gpd.read_file(path, layer=name, engine="pyogrio") for name in ([layer] if layer else names)]
+    if path.suffix.lower() in {".kml", ".kmz"}:
+        parts = [part.rename(columns={"Name": "name"}) for part in parts]
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from agro.schema.errors import ConfigError, NoDataError
+from agro.schema.errors import ConfigError, ContractError, NoDataError
 from agro.schema.tables import TABLES, validate
 
 _ID_COLUMNS = ("parcel_uid", "sample_id", "parcel_id", "id", "fid")
 _DATE_COLUMNS = ("date", "timestamp", "time", "datetime")
-NODATA = 65535
+#: Reflectance of exactly 0 and the largest 16-bit number are how extractors write "nothing".
+NODATA = (0, 65535)
 
 
 def observe_table(
@@ -52,9 +53,15 @@ def observe_table(
     Raises
     ------
     ConfigError
-        No column for parcel, date or any band.
+        No column for parcel, date or any band, or no such index.
+    ContractError
+        A row without a parcel or date, or two rows of one parcel and date.
     NoDataError
         No row.
+
+    Notes
+    -----
+    Every row comes out: a parcel whose months are missing is there with NaN, not absent.
     """
     try:
         table = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
@@ -75,12 +82,15 @@ def observe_table(
             f"no column for {'the parcel' if parcel is None else 'the date'}", where=str(path),
             do=f"Name one of {', '.join(_ID_COLUMNS if parcel is None else _DATE_COLUMNS)}",
         )  # fmt: skip
+    unknown = sorted(set(keys) - set(bands_of))
+    if unknown:
+        raise ConfigError(f"unknown index {', '.join(unknown)}", where="indices", do=f"Known: {', '.join(bands_of)}")
     bands = {}
     for column in table.columns:
         name = band_name(str(column))
         if name and name != "scl" and name not in bands and pd.api.types.is_numeric_dtype(table[column]):
             raw = table[column].to_numpy(dtype="float64")
-            bands[name] = np.where((raw == 0) | (raw == NODATA), np.nan, raw) * scale
+            bands[name] = np.where(np.isin(raw, NODATA), np.nan, raw) * scale
     possible = [key for key in keys if set(bands_of[key]) <= set(bands)]
     if not possible:
         raise ConfigError(
@@ -88,7 +98,20 @@ def observe_table(
             where=str(path),
             do="Name the band columns B02, B04 ... or red, nir ...",
         )
-    dates = pd.to_datetime(table[day], utc=True).dt.tz_localize(None).dt.normalize()
+    dates = pd.to_datetime(table[day], utc=True, errors="coerce").dt.tz_localize(None).dt.normalize()
+    nameless = table[parcel].isna() | dates.isna()
+    if nameless.any():
+        raise ContractError(
+            f"{int(nameless.sum())} row(s) without a parcel or a date, first: row {int(np.argmax(nameless)) + 1}",
+            where=str(path), do=f"Fill in {parcel} and {day}",
+        )  # fmt: skip
+    twice = pd.DataFrame({"parcel": table[parcel], "date": dates}).duplicated()
+    if twice.any():
+        at = int(np.argmax(twice))
+        raise ContractError(
+            f"{int(twice.sum())} row(s) repeat a parcel and date, first: {table[parcel].iloc[at]} on {dates.iloc[at]:%Y-%m-%d}",
+            where=str(path), do="Keep one row of each",
+        )  # fmt: skip
     parts = []
     for key in possible:
         values = compute(key, bands).astype("float64")
