@@ -45,7 +45,7 @@ WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Folder
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
 
 
-def parse_date(text: str) -> date:
+def parse_date(text: str | date) -> date:
     """A date given as YYYY-MM-DD.
 
     Raises
@@ -53,6 +53,8 @@ def parse_date(text: str) -> date:
     typer.BadParameter
         Anything else.
     """
+    if isinstance(text, date):  # a default
+        return text
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
