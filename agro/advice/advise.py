@@ -62,7 +62,7 @@ def _record(facts: Facts, inputs: AdviceInputs) -> AdviceRecord:
     escalation = _escalation(facts, inputs, rule, label, score, limits)
     fields.update(
         confidence=score, confidence_label=label, confidence_drivers=drivers, reasons=_reasons(facts, rule, limits, as_of),
-        evidence=_evidence(facts, inputs), counterfactual=counterfactual(facts, rules, limits, end), rule_ids=(rule.id,),
+        evidence=_evidence(facts, inputs), counterfactual=counterfactual(facts, rules, limits, as_of, end), rule_ids=(rule.id,),
         escalated=bool(escalation), escalation=escalation, message=_message(facts, rule, fields), last_clear_date=facts.last_clear,
         region_id=region.place.id, parcel_uid=facts.uid, crop=facts.crop, issued_on=as_of, simulated=region.place.simulated,
     )  # fmt: skip
@@ -89,7 +89,8 @@ def _message(facts: Facts, rule: Rule, fields: Mapping[str, Any]) -> Message:
     if rule.action == "hold":
         if rule.message == "advice.hold_rainfed":
             return Message(key=rule.message)
-        ahead = facts.values.get("days_to_trigger")
+        # At the trigger already and held all the same: rain lifts it, what counts is when it comes back.
+        ahead = None if facts.values["season_over"] else facts.values.get("next_trigger_d")
         return Message(key="advice.hold", params={"days": facts.outlook_d if ahead is None else ahead})
     slot = "what" if rule.action == "inspect" else "why"
     return Message(key=f"advice.{rule.action}", params={slot: rule.message, **_abstain_params(facts, rule)})
@@ -116,31 +117,48 @@ def _escalation(
     age = facts.values["clear_age_d"]
     if age is not None and age > limits["escalate_clear_age"]:
         found.append(Message(key="escalate.clear_look_old", params={"days": age}))
-    if rule.message in _ABSTAIN_ESCALATES:
-        found.append(Message(key=_ABSTAIN_ESCALATES[rule.message]))
-    if rule.message == "inspect.conflict":
+    if rule.action == "abstain":
+        found.append(_why_no_advice(facts, rule))
+    if rule.message == "inspect.conflict" or _green_but_stressed(facts, limits):
         found.append(Message(key="escalate.conflict"))
     region = inputs.region
-    if region.yield_history is None and region.index_history is None:
+    if limits["first_season"] and region.yield_history is None and region.index_history is None:
         found.append(Message(key="escalate.first_season"))
     if not facts.has_forecast:
         found.append(Message(key="escalate.forecast_missing"))
     if facts.need is not None:
         if facts.need["soil_source"].startswith("texture_default"):
             found.append(Message(key="escalate.default_soil"))
-        if facts.weather_source == "climatology":
+        if facts.weather_is_average:
             found.append(Message(key="escalate.fallback_weather", params={"source": facts.weather_source}))
         width, raw = facts.need["dr_high_mm"] - facts.need["dr_low_mm"], facts.need["raw_mm"]
-        if facts.values["irrigated"] and rule.id != "season_over" and width > raw:
+        if facts.values["irrigated"] and not facts.values["season_over"] and width > raw:
             found.append(
                 Message(key="escalate.interval_wide", params={"width_mm": round(width, 0), "raw_mm": round(raw, 0)})
             )
-    if label == "low" and rule.id not in {"season_over", "rainfed"}:
+    if label == "low" and facts.values["irrigated"] and not facts.values["season_over"]:
         found.append(Message(key="escalate.low_confidence", params={"confidence_pct": round(score * 100)}))
     unique: dict[str, Message] = {}
     for message in found:
         unique.setdefault(message.key, message)
     return tuple(unique.values())
+
+
+def _why_no_advice(facts: Facts, rule: Rule) -> Message:
+    """Abstaining always goes to a person."""
+    if rule.message == "abstain.clear_look":
+        return Message(key="escalate.clear_look_old", params={"days": facts.values["clear_age_d"]})
+    if rule.message == "abstain.interval":
+        return Message(key="escalate.interval_wide", params=_abstain_params(facts, rule))
+    return Message(key=_ABSTAIN_ESCALATES.get(rule.message, "escalate.not_observable"))
+
+
+def _green_but_stressed(facts: Facts, limits: Mapping[str, float]) -> bool:
+    """Canopy and balance contradict each other, whatever the rule made of it."""
+    days, ndvi = facts.values.get("stress_days"), facts.values["ndvi"]
+    if days is None or ndvi is None or not facts.values["irrigated"]:
+        return False
+    return bool(days >= limits["stress_days"] and ndvi >= limits["green_ndvi"])
 
 
 def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date) -> tuple[Reason, ...]:
@@ -161,7 +179,7 @@ def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date)
             add("depletion_above_raw", 0.6 + 0.4 * min(share - 1, 1), 1, **numbers)
         else:
             add("depletion_below_raw", 0.4 + 0.6 * (1 - share), -1, **numbers)
-            ahead = v["days_to_trigger"]
+            ahead = v.get("days_to_trigger")
             if ahead:
                 day = as_of + timedelta(days=int(ahead))
                 add(
@@ -185,7 +203,7 @@ def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date)
         if v["may_fall"] and not v["season_over"] and v["ndvi_change"] is not None and v["ndvi_change"] < -0.05:
             add("canopy_declining", 0.4, -1, change=round(v["ndvi_change"], 2))
     if v["season_over"]:
-        add("near_harvest", 0.9, -1)
+        add("near_harvest", 1.0, -1)
     if not v["may_fall"] and v["ndvi_change"] is not None and v["ndvi_change"] <= limits["fall_14d"]:
         add("canopy_declining", 0.7, 1, change=round(v["ndvi_change"], 2))
     if v["ndvi_change"] is not None and v["ndvi_change"] >= 0.05:
@@ -246,9 +264,9 @@ def _evidence(facts: Facts, inputs: AdviceInputs) -> tuple[Evidence, ...]:
         add("rain_outlook", n["forecast_rain_mm"], "mm", n["weather_source"])
         add(
             "trigger_prob",
-            n["trigger_prob_frac"],
+            facts.values.get("lead_prob"),
             "1",
-            "ensemble of the balance",
+            f"members of the balance, next {facts.lead_d} d",
             threshold=inputs.rules.thresholds["trigger_prob"].value,
         )
         add("stress_days", n["stress_days"], "d", "water balance")

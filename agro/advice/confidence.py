@@ -23,6 +23,7 @@ def confidence(facts: Facts, rules: Rules) -> tuple[float, ConfidenceLabel, tupl
     tuple of (float, str, tuple of Message)
     """
     q = rules.confidence
+    unforeseen = facts.weather_is_average or not facts.has_forecast
     age = facts.values["clear_age_d"]
     factors: list[tuple[float, Message]] = []
     by_age = 0.0 if age is None else math.exp(-max(age - q.age_free_d.value, 0.0) / q.age_scale_d.value)
@@ -43,12 +44,15 @@ def confidence(facts: Facts, rules: Rules) -> tuple[float, ConfidenceLabel, tupl
             record = q.no_record.value
             factors.append((record, Message(key="confidence.irrigation_record")))
         score *= spread * soil * record
-        if facts.weather_source == "climatology" or not facts.has_forecast:
+        if unforeseen:
             score = min(score, q.climatology_cap.value)
             factors.append((0.0, Message(key="confidence.weather_source", params={"source": facts.weather_source})))
     limits = rules.thresholds
+    # On average weather the label is low whatever limits a region has set.
     label: ConfidenceLabel = "low"
-    if score >= limits["high_confidence"].value:
+    if unforeseen:
+        pass
+    elif score >= limits["high_confidence"].value:
         label = "high"
     elif score >= limits["low_confidence"].value:
         label = "medium"

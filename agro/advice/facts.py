@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agro.advice.rules import Rules
 from agro.schema.crops import Crop
+from agro.schema.errors import ContractError
 from agro.schema.region import Region
 
 
@@ -35,7 +37,7 @@ class AdviceInputs:
     change: pd.DataFrame | None
     observations: pd.DataFrame
     crops: Mapping[str, Crop]
-    rules: Any
+    rules: Rules
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,17 @@ class Facts:
     weather_source: str
     has_forecast: bool
     outlook_d: int
+    lead_d: int
     pixels: float = 0.0
+    #: mean forecast rain of the days ahead, first the day after the issue date, mm
+    rain_ahead_mm: tuple[float, ...] = ()
     rain_week_mm: float = 0.0
     et0_week_mm: float = 0.0
+
+    @property
+    def weather_is_average(self) -> bool:
+        """Whether the week past or ahead rests on climatology."""
+        return "climatology" in self.weather_source
 
     def shifted(self, water_mm: float) -> Facts:
         """The same parcel with so much more water in the root zone (less where negative), every course moved by it."""
@@ -83,18 +93,31 @@ class Facts:
         moved = replace(out, central_mm=move(out.central_mm), members_mm=move(out.members_mm))
         dr = float(move(np.asarray(self.need["dr_mm"])))
         net = max(self.need["net_mm"] - water_mm, 0.0) if water_mm > 0 else max(self.need["net_mm"], -water_mm)
-        values = {**self.values, **_timing(moved, dr, self.need["raw_mm"]), "net_mm": net}
+        values = {**self.values, **_timing(moved, dr, self.need["raw_mm"], self.lead_d), "net_mm": net}
         values["dr_of_raw"] = dr / self.need["raw_mm"] if self.need["raw_mm"] > 0 else None
         return replace(self, outlook=moved, values=values)
 
 
-def _timing(outlook: Outlook, dr: float, raw: float) -> dict[str, Any]:
-    """Days to the trigger on the central course (None beyond the outlook), and the members' share that reach it."""
+def _timing(outlook: Outlook, dr: float, raw: float, lead_d: int) -> dict[str, Any]:
+    """When the central course reaches RAW, and the share of members that reach it.
+
+    ``days_to_trigger`` is 0 when the depletion is there today, None beyond the outlook; ``next_trigger_d`` leaves
+    today out; ``lead_prob`` is the share within the lead time, ``trigger_prob`` within the outlook. Without members
+    the central course stands for them.
+    """
     above = np.flatnonzero(outlook.central_mm >= outlook.central_raw_mm)
-    days = 0 if dr >= raw else (int(above[0]) + 1 if above.size else None)
-    reached = (outlook.members_mm >= outlook.members_raw_mm).any(axis=0)
-    probability = float(reached.mean()) if reached.size else float(days is not None)
-    return {"days_to_trigger": days, "trigger_prob": probability}
+    following = int(above[0]) + 1 if above.size else None
+    reached = outlook.members_mm >= outlook.members_raw_mm
+    if reached.size:
+        lead, whole = float(reached[:lead_d].any(axis=0).mean()), float(reached.any(axis=0).mean())
+    elif outlook.central_mm.size:
+        lead, whole = float(following is not None and following <= lead_d), float(following is not None)
+    else:  # nothing is known ahead: today's depletion has to decide
+        lead = whole = float(dr >= raw)
+    return {
+        "days_to_trigger": 0 if dr >= raw else following, "next_trigger_d": following, "lead_prob": lead,
+        "trigger_prob": whole,
+    }  # fmt: skip
 
 
 def _number(value: Any) -> float | None:
@@ -108,11 +131,16 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
     now = inputs.series[(inputs.series["index"] == "ndvi") & (inputs.series["date"] == today)].set_index("parcel_uid")
     neighbours = {} if inputs.neighbours is None else {r["parcel_uid"]: r for r in inputs.neighbours.to_dict("records")}
     change = {} if inputs.change is None else {r["parcel_uid"]: r["change"] for r in inputs.change.to_dict("records")}
-    seasons = inputs.phenology[inputs.phenology["season"] == 0].set_index("parcel_uid")
+    seasons = inputs.phenology[(inputs.phenology["season"] == 0) & (inputs.phenology["index"] == "ndvi")].set_index(
+        "parcel_uid"
+    )
     ahead = inputs.weather[inputs.weather["is_forecast"]]
     week = inputs.weather[~inputs.weather["is_forecast"] & (inputs.weather["date"] > today - pd.Timedelta(days=7))]
     water = dict(iter(inputs.water.groupby("parcel_uid"))) if len(inputs.water) else {}
-    seen_small = inputs.observations[inputs.observations["reason"] == "not_observable"]["parcel_uid"].unique()
+    newest = inputs.observations.sort_values("date", kind="stable").drop_duplicates("parcel_uid", keep="last")
+    small = set(newest.loc[newest["reason"] == "not_observable", "parcel_uid"])
+    rain_ahead = tuple(float(r) for r in ahead.groupby("date")["rain_mm"].mean().sort_index())
+    lead_d = int(inputs.rules.thresholds["lead_days"].value)
     pixels = (
         inputs.observations.groupby("parcel_uid")["pixels_effective"].max()
         if len(inputs.observations)
@@ -121,7 +149,13 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
     soil_of = set(inputs.soil["parcel_uid"])
     out = []
     for row in inputs.parcels.to_dict("records"):
-        uid, crop = row["parcel_uid"], inputs.crops[row["agro:crop"]]
+        uid, crop = row["parcel_uid"], inputs.crops.get(row["agro:crop"])
+        if crop is None:
+            raise ContractError(
+                f"crop {row['agro:crop']} has no entry in the crop table",
+                where=f"parcel {uid}",
+                do="Add it to crops.yaml",
+            )
         n = need.get(uid)
         looked = now.loc[uid] if uid in now.index else None
         age = None if looked is None or pd.isna(looked["clear_age_d"]) else int(looked["clear_age_d"])
@@ -131,11 +165,12 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
         season = seasons.loc[uid] if uid in seasons.index else None
         late = _late(crop, row["agro:sowing_date"], today, season, ndvi)
         values: dict[str, Any] = {
-            "observable": uid not in set(seen_small),
+            "observable": uid not in small,
             "covered": crop.kind == "covered",
             "seen": age is not None,
             "clear_age_d": age,
             "has_weather": len(inputs.weather) > 0,
+            "has_balance": outlook is not None,
             "has_soil": uid in soil_of,
             "irrigated": row["agro:irrigation"] != "rainfed",
             "season_over": late == "over",
@@ -151,26 +186,28 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
                 interval_of_taw=(n["dr_high_mm"] - n["dr_low_mm"]) / n["taw_mm"] if n["taw_mm"] > 0 else None,
                 dr_of_raw=n["dr_mm"] / raw if raw > 0 else None, stress_days=n["stress_days"], net_mm=n["net_mm"],
                 reported=bool(n["irrigation_reported"]),
-                **(_timing(outlook, n["dr_mm"], raw) if outlook else {"days_to_trigger": None, "trigger_prob": n["trigger_prob_frac"]}),
+                ks=_today(water.get(uid), today, "ks"),
+                **(_timing(outlook, n["dr_mm"], raw, lead_d) if outlook else {}),
             )  # fmt: skip
         out.append(
             Facts(
                 uid=uid, crop=row["agro:crop"], area_ha=row["metrics:area"] / 1e4, need=n, outlook=outlook, values=values, ndvi=ndvi,
                 last_clear=None if age is None else (today - pd.Timedelta(days=age)).date(),
-                neighbour_median=_number(near.get("median")), kcb=_kcb(water.get(uid), today),
+                neighbour_median=_number(near.get("median")), kcb=_today(water.get(uid), today, "kcb"),
                 weather_source="none" if n is None else n["weather_source"],
-                has_forecast=bool((ahead["source"] != "climatology").any()), outlook_d=inputs.region.advice.outlook_d,
+                has_forecast=bool((~ahead["source"].str.contains("climatology")).any()), outlook_d=inputs.region.advice.outlook_d, lead_d=lead_d, rain_ahead_mm=rain_ahead,
                 pixels=float(pixels.get(uid, 0.0)), rain_week_mm=float(week["rain_mm"].sum()), et0_week_mm=float(week["et0_mm"].sum()),
             )
         )  # fmt: skip
     return out
 
 
-def _kcb(water: pd.DataFrame | None, today: pd.Timestamp) -> float | None:
+def _today(water: pd.DataFrame | None, today: pd.Timestamp, column: str) -> float | None:
+    """A value of the central run on the issue date."""
     if water is None:
         return None
     row = water[(water["member"] == -1) & (water["date"] == today)]
-    return float(row["kcb"].iloc[0]) if len(row) else None
+    return float(row[column].iloc[0]) if len(row) else None
 
 
 def _outlook(water: pd.DataFrame) -> Outlook:

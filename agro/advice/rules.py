@@ -24,6 +24,7 @@ FACTS = frozenset(
         "clear_age_d",
         "has_weather",
         "has_soil",
+        "has_balance",
         "interval_of_taw",
         "irrigated",
         "reported",
@@ -36,11 +37,18 @@ FACTS = frozenset(
         "neighbour_z",
         "neighbour_count",
         "days_to_trigger",
+        "ks",
+        "lead_prob",
         "trigger_prob",
         "net_mm",
     ]
 )
 REGION_LIMITS = frozenset({"max_clear_age"})
+#: Messages that each action may be said with.
+_SAID_AS = {
+    "irrigate": ("advice.irrigate",), "hold": ("advice.hold", "advice.hold_rainfed"), "inspect": ("inspect.",),
+    "abstain": ("abstain.",),
+}  # fmt: skip
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
 }  # fmt: skip
@@ -103,6 +111,9 @@ class Rules(_Strict):
         for rule in self.rules:
             if rule.message not in MESSAGES:
                 raise ValueError(f"rule {rule.id}: unknown message {rule.message}")
+            fitting = _SAID_AS[rule.action]
+            if not any(rule.message == m or (m.endswith(".") and rule.message.startswith(m)) for m in fitting):
+                raise ValueError(f"rule {rule.id}: {rule.message} does not say {rule.action}")
             for condition in rule.when:
                 if condition.fact not in FACTS:
                     raise ValueError(
@@ -110,6 +121,10 @@ class Rules(_Strict):
                     )
                 if isinstance(condition.than, str) and condition.than not in known:
                     raise ValueError(f"rule {rule.id}: unknown threshold {condition.than}")
+        if "other" not in self.confidence.soil:
+            raise ValueError("confidence.soil needs an entry other, for sources that it does not name")
+        if len({rule.id for rule in self.rules}) != len(self.rules):
+            raise ValueError("two rules have the same id")
         if not self.rules or self.rules[-1].when:
             raise ValueError("the last rule must hold always, so that every parcel gets an answer")
         return self
@@ -131,25 +146,31 @@ def load_rules(path: Path = RULES_FILE, override: Path | None = None) -> Rules:
     ConfigError
         A wrong, missing or unknown key, fact, threshold or message.
     """
-    body = read_yaml(path)
+    body = _mapping(read_yaml(path), path)
     if override is not None:
-        local = read_yaml(override) or {}
-        unknown = set(local) - set(body)
-        if unknown:
-            raise ConfigError(
-                f"unknown key {', '.join(sorted(unknown))}", where=str(override), do=f"Known: {', '.join(body)}"
-            )
+        local = _mapping(read_yaml(override) or {}, override)
+        _refuse_unknown(local, body, "", override)
         for key in ("thresholds", "confidence"):
-            extra = set(local.get(key, {})) - set(body[key])
-            if extra:
-                raise ConfigError(
-                    f"unknown key {key}.{', '.join(sorted(extra))}",
-                    where=str(override),
-                    do=f"Known: {', '.join(body[key])}",
-                )
-            body[key] = {**body[key], **local.get(key, {})}
+            part = _mapping(local.get(key) or {}, override)
+            _refuse_unknown(part, body[key], f"{key}.", override)
+            merged = {**body[key], **part}
+            if "soil" in part:  # single sources are replaced or added, the others stay
+                merged["soil"] = {**body[key]["soil"], **_mapping(part["soil"], override)}
+            body[key] = merged
         body["rules"] = local.get("rules", body["rules"])
     try:
         return Rules.model_validate(body)
     except ValidationError as error:
         raise parse_error(error, override or path) from error
+
+
+def _mapping(value: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError("not a mapping of keys to values", where=str(path), do="Write it as in the shipped rules")
+    return value
+
+
+def _refuse_unknown(local: Mapping[str, Any], known: Mapping[str, Any], prefix: str, path: Path) -> None:
+    unknown = sorted(f"{prefix}{key}" for key in set(local) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown key {', '.join(unknown)}", where=str(path), do=f"Known: {', '.join(known)}")
