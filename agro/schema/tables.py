@@ -208,7 +208,10 @@ TABLES: dict[str, pa.DataFrameSchema] = {
             "runoff_mm": _number(0.0),
             "irrigation_mm": _number(0.0),  # net, reaching the root zone
             "irrigation_source": _text(nullable=True),
-            "drainage_mm": _number(0.0),
+            "drainage_mm": _number(0.0),  # below the deepest roots
+            # Depletion taken over by growing roots, less what passes below them. The day closes:
+            # dr = dr_before - (rain - runoff) - irrigation + eta + drainage + root_growth
+            "root_growth_mm": _number(),
         },
         unique=["parcel_uid", "date", "member"],
     ),

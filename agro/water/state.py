@@ -209,7 +209,11 @@ def water_state(
         for name in ("fc", "wp", "kcb", "irrigation", "initial")
     }
     shared = {name: np.concatenate(([0.0], rng.standard_normal(m))) for name in ("rain", "et0")}
-    taw, tew, rew = _soil_members(covered, soil, can.zr_m, draws["fc"], draws["wp"])
+    # One row more for the deepest roots: what lies below the roots of the day is kept too, so that roots which grow into
+    # soil that has been dry since the summer find it dry.
+    deepest = np.array([[crops[key].root_depth_m.value[1] for key in covered["agro:crop"]]])
+    taw, tew, rew = _soil_members(covered, soil, np.concatenate((can.zr_m, deepest)), draws["fc"], draws["wp"])
+    taw_full, taw = taw[-1], taw[:-1]
 
     def spread(array: np.ndarray) -> np.ndarray:
         return np.broadcast_to(array[:, None, :], (len(days), m + 1, n))
@@ -236,9 +240,11 @@ def water_state(
         kc_max=flat(np.maximum(spread(can.kc_max), kcb + 0.05)), fc_frac=flat(spread(can.fc_frac)), taw_mm=flat(taw),
     )  # fmt: skip
     p = covered["agro:crop"].map(lambda key: crops[key].depletion_p.value).to_numpy(dtype=float)
-    setup = Soil(tew_mm=flat(tew), rew_mm=flat(rew), depletion_p=np.tile(p, m + 1))
+    setup = Soil(tew_mm=flat(tew), rew_mm=flat(rew), depletion_p=np.tile(p, m + 1), taw_full_mm=flat(taw_full))
     first = np.clip(initial_depletion_frac + INITIAL_SD * draws["initial"], 0.0, 1.0)
-    result = run_balance(forcing, setup, dr0_mm=flat(taw[0] * first), de0_mm=flat(tew))
+    result = run_balance(
+        forcing, setup, dr0_mm=flat(taw[0] * first), de0_mm=flat(tew), dr_full0_mm=flat(taw_full * first)
+    )
     return _rows(covered, irrigation, days, len(expected), can, forcing, result, n, m)
 
 
@@ -318,6 +324,7 @@ def _rows(
         "dr_mm": result.dr_mm, "taw_mm": forcing.taw_mm, "raw_mm": result.raw_mm, "kcb": forcing.kcb, "ke": result.ke, "ks": result.ks,
         "et0_mm": forcing.et0_mm, "eta_mm": result.eta_mm, "rain_mm": forcing.rain_mm, "runoff_mm": result.runoff_mm,
         "irrigation_mm": forcing.irrigation_mm, "drainage_mm": result.drainage_mm,
+        "root_growth_mm": result.root_growth_mm,
     }  # fmt: skip
     cubes = {name: cut(values) for name, values in columns.items()}
     parts = []

@@ -17,7 +17,7 @@ DEMAND = {
     "sugar_beet": ((0, 45, 120, 215, 230), (0.4, 0.5, 1.05, 0.9, 0.0)),
     "maize_silage": ((0, 25, 60, 100, 112), (0.4, 0.5, 1.1, 1.0, 0.0)),
 }
-PERENNIAL_DEMAND = {"alfalfa": 0.9, "olive": 0.55, "citrus": 0.7}
+PERENNIAL_DEMAND = {"alfalfa": 0.75, "olive": 0.55, "citrus": 0.7}
 #: Rain that makes a grower skip, mm in three days.
 SKIP_RAIN_MM = 15.0
 

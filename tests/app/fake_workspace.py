@@ -211,7 +211,7 @@ def _water(uids: list[str], day: date, rng: np.random.Generator) -> pd.DataFrame
     columns = ["parcel_uid", "date", "member", "is_forecast", "dr_mm", "dr_sd_mm", "taw_mm", "raw_mm", "kcb", "ks", "et0_mm", "eta_mm", "rain_mm", "irrigation_mm", "drainage_mm"]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(
-        kcb_source="ndvi", ke=0.1, fc_frac=0.6, zr_m=1.0, runoff_mm=0.0,
+        kcb_source="ndvi", ke=0.1, fc_frac=0.6, zr_m=1.0, runoff_mm=0.0, root_growth_mm=0.0,
         irrigation_source=np.where(table["irrigation_mm"] > 0, "reported", None),
     )  # fmt: skip
 

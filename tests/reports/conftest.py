@@ -179,7 +179,7 @@ def make_world(folder: Path, count: int = 12, issued_on: date = ISSUED, members:
             {
                 "parcel_uid": uid, "date": days, "member": -1, "is_forecast": False, "dr_mm": np.linspace(5, dr[i], len(days)), "dr_sd_mm": 4.0,
                 "taw_mm": 130.0, "raw_mm": 65.0, "kcb": 0.9, "kcb_source": "ndvi", "ke": 0.1, "ks": 1.0, "fc_frac": 0.8, "zr_m": 1.0, "et0_mm": 5.0,
-                "eta_mm": 4.6, "rain_mm": 0.4, "runoff_mm": 0.0, "irrigation_mm": 12.0 * (days.day == 16), "irrigation_source": None, "drainage_mm": 0.0,
+                "eta_mm": 4.6, "rain_mm": 0.4, "runoff_mm": 0.0, "irrigation_mm": 12.0 * (days.day == 16), "irrigation_source": None, "drainage_mm": 0.0, "root_growth_mm": 0.0,
             }
         )
         for i, uid in enumerate(uids) if i != 11
