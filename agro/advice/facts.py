@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -140,6 +140,8 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
     newest = inputs.observations.sort_values("date", kind="stable").drop_duplicates("parcel_uid", keep="last")
     small = set(newest.loc[newest["reason"] == "not_observable", "parcel_uid"])
     rain_ahead = tuple(float(r) for r in ahead.groupby("date")["rain_mm"].mean().sort_index())
+    strong_ks = inputs.rules.thresholds["strong_stress_ks"].value
+    bare_ndvi = inputs.rules.thresholds["bare_ndvi"].value
     lead_d = int(inputs.rules.thresholds["lead_days"].value)
     pixels = (
         inputs.observations.groupby("parcel_uid")["pixels_effective"].max()
@@ -163,7 +165,7 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
         near = neighbours.get(uid, {})
         outlook = _outlook(water[uid]) if uid in water and n is not None else None
         season = seasons.loc[uid] if uid in seasons.index else None
-        late = _late(crop, row["agro:sowing_date"], today, season, ndvi)
+        late = _late(crop, row["agro:sowing_date"], today, season, ndvi, bare_ndvi)
         values: dict[str, Any] = {
             "observable": uid not in small,
             "covered": crop.kind == "covered",
@@ -186,7 +188,7 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
                 interval_of_taw=(n["dr_high_mm"] - n["dr_low_mm"]) / n["taw_mm"] if n["taw_mm"] > 0 else None,
                 dr_of_raw=n["dr_mm"] / raw if raw > 0 else None, stress_days=n["stress_days"], net_mm=n["net_mm"],
                 reported=bool(n["irrigation_reported"]),
-                ks=_today(water.get(uid), today, "ks"),
+                long_stress_d=_stressed(water.get(uid), today, strong_ks),
                 **(_timing(outlook, n["dr_mm"], raw, lead_d) if outlook else {}),
             )  # fmt: skip
         out.append(
@@ -210,6 +212,14 @@ def _today(water: pd.DataFrame | None, today: pd.Timestamp, column: str) -> floa
     return float(row[column].iloc[0]) if len(row) else None
 
 
+def _stressed(water: pd.DataFrame | None, today: pd.Timestamp, strong_ks: float) -> int | None:
+    """Days of the last 30 on which the central run's Ks was no more than `strong_ks`."""
+    if water is None:
+        return None
+    past = water[(water["member"] == -1) & (water["date"] <= today) & (water["date"] > today - pd.Timedelta(days=30))]
+    return int((past["ks"] <= strong_ks).sum())
+
+
 def _outlook(water: pd.DataFrame) -> Outlook:
     ahead = water[water["is_forecast"]]
     central = ahead[ahead["member"] == -1].sort_values("date")
@@ -221,22 +231,24 @@ def _outlook(water: pd.DataFrame) -> Outlook:
     )  # fmt: skip
 
 
-def _late(crop: Crop, sowing: Any, today: pd.Timestamp, season: Any, ndvi: float | None) -> str:
-    """``no``; ``late`` when an annual crop may be ripening; ``over`` when its field is bare after the season."""
+def _late(
+    crop: Crop, sowing: Any, today: pd.Timestamp, season: Any, ndvi: float | None, bare_ndvi: float
+) -> Literal["no", "late", "over"]:
+    """``late`` when an annual crop may be ripening, ``over`` when its field is bare after the season."""
     if crop.kind != "annual":
         return "no"
-    if season is not None and not pd.isna(season["end_date"]) and (ndvi is None or ndvi < 0.3):
+    bare = ndvi is None or ndvi < bare_ndvi
+    if season is not None and not pd.isna(season["end_date"]) and bare:
         # A crop sown after that season has ended is not over, it has not begun.
-        if not pd.isna(sowing) and pd.Timestamp(sowing) > season["end_date"]:
-            return "no"
-        return "over"
+        return "no" if not pd.isna(sowing) and pd.Timestamp(sowing) > season["end_date"] else "over"
     if not pd.isna(sowing):
         days = (today - pd.Timestamp(sowing)).days
         stages = crop.stages_d.value
         if days > sum(stages) + 30:
             return "over"
-        if days > sum(stages[:3]) - 10:
-            return "late"
-        return "no"
-    peaked = season is not None and not pd.isna(season["peak_date"]) and (today - season["peak_date"]).days > 20
-    return "late" if peaked else "no"
+        ripening = days > sum(stages[:3]) - 10
+    else:
+        ripening = season is not None and not pd.isna(season["peak_date"]) and (today - season["peak_date"]).days > 20
+    if ripening:
+        return "over" if bare and ndvi is not None else "late"
+    return "no"

@@ -37,7 +37,7 @@ FACTS = frozenset(
         "neighbour_z",
         "neighbour_count",
         "days_to_trigger",
-        "ks",
+        "long_stress_d",
         "lead_prob",
         "trigger_prob",
         "net_mm",
