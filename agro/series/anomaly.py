@@ -13,8 +13,17 @@ MAD_TO_SD = 1.4826
 MIN_SPREAD = 0.03
 
 
+#: Above this many parcels of a crop, a parcel among its own neighbours no longer shifts their median.
+LEAVE_OUT_UP_TO = 2000
+
+
 def neighbour_anomaly(
-    series: pd.DataFrame, parcels: pd.DataFrame, as_of: date, index: str = "ndvi", min_count: int = 5
+    series: pd.DataFrame,
+    parcels: pd.DataFrame,
+    as_of: date,
+    index: str = "ndvi",
+    min_count: int = 5,
+    max_age_d: int = 20,
 ) -> pd.DataFrame:
     """How far each parcel is from the other parcels of its crop.
 
@@ -28,6 +37,8 @@ def neighbour_anomaly(
         Index compared.
     min_count : int
         Fewer neighbours give NaN; figures of so few would also disclose them.
+    max_age_d : int
+        A parcel last seen longer ago neither counts as a neighbour nor gets a `z`: its value is only held.
 
     Returns
     -------
@@ -35,35 +46,67 @@ def neighbour_anomaly(
         parcel_uid, value, median and mad of the neighbours, count, z (robust: distance from the median in
         scaled MADs, at least 0.03). A row for every parcel.
     """
-    now = series[(series["index"] == index) & (series["date"] == pd.Timestamp(as_of))].set_index("parcel_uid")["value"]
-    crops = parcels.set_index("parcel_uid")["agro:crop"]
-    rows = []
-    for uid, crop in crops.items():
-        value = float(now.get(uid, np.nan))
-        others = now.reindex(crops.index[(crops == crop) & (crops.index != uid)]).dropna()
-        row = {"parcel_uid": uid, "value": value, "median": np.nan, "mad": np.nan, "count": len(others), "z": np.nan}
-        if len(others) >= min_count:
-            median = float(others.median())
-            mad = float((others - median).abs().median())
-            row.update(median=median, mad=mad, z=(value - median) / max(MAD_TO_SD * mad, MIN_SPREAD))
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["parcel_uid", "value", "median", "mad", "count", "z"])
+    day = series[(series["index"] == index) & (series["date"] == pd.Timestamp(as_of))].set_index("parcel_uid")
+    day = day.reindex(parcels["parcel_uid"])
+    value = day["value"].to_numpy(dtype="float64", na_value=np.nan)
+    fresh = np.isfinite(value) & (day["clear_age_d"].to_numpy(dtype="float64", na_value=np.inf) <= max_age_d)
+    crop = parcels["agro:crop"].to_numpy()
+    median, mad = np.full(len(parcels), np.nan), np.full(len(parcels), np.nan)
+    count = np.zeros(len(parcels), dtype="int64")
+    for name in sorted(set(crop)):
+        members = np.flatnonzero(crop == name)
+        seen = members[fresh[members]]
+        count[members] = seen.size - fresh[members]
+        if seen.size > LEAVE_OUT_UP_TO:
+            middle = np.median(value[seen])
+            median[members], mad[members] = middle, np.median(np.abs(value[seen] - middle))
+            continue
+        for one in members[count[members] >= max(min_count, 1)]:
+            others = value[seen[seen != one]]
+            median[one] = np.median(others)
+            mad[one] = np.median(np.abs(others - median[one]))
+    z = np.where(fresh, (value - median) / np.maximum(MAD_TO_SD * mad, MIN_SPREAD), np.nan)
+    return pd.DataFrame(
+        {
+            "parcel_uid": parcels["parcel_uid"].to_numpy(),
+            "value": value,
+            "median": median,
+            "mad": mad,
+            "count": count,
+            "z": z,
+        }
+    )
 
 
 def recent_change(series: pd.DataFrame, as_of: date, index: str = "ndvi", days: int = 14) -> pd.DataFrame:
-    """Change of the index over the last days: parcel_uid, value, before, change (NaN where either is unknown)."""
+    """Change of the index over the last days.
+
+    Parameters
+    ----------
+    series : pandas.DataFrame
+        Table ``series``.
+    as_of : datetime.date
+        Last day.
+    index : str
+        Index compared.
+    days : int
+        Length.
+
+    Returns
+    -------
+    pandas.DataFrame
+        parcel_uid, value, before, change: a row for every parcel of the series. ``change`` is NaN where either end
+        is unknown and where no look fell within these days: a value that is only held does not change.
+    """
     table = series[series["index"] == index]
-    now = table[table["date"] == pd.Timestamp(as_of)].set_index("parcel_uid")["value"]
-    before = (
-        table[table["date"] == pd.Timestamp(as_of) - pd.Timedelta(days=days)]
-        .set_index("parcel_uid")["value"]
-        .reindex(now.index)
+    uids = table["parcel_uid"].drop_duplicates().sort_values()
+    now, before = (
+        table[table["date"] == pd.Timestamp(as_of) - pd.Timedelta(days=back)].set_index("parcel_uid").reindex(uids)
+        for back in (0, days)
     )
+    age = now["clear_age_d"].to_numpy(dtype="float64", na_value=np.inf)
+    known = (age < days) & before["clear_age_d"].notna().to_numpy()
+    value, was = now["value"].to_numpy(), before["value"].to_numpy()
     return pd.DataFrame(
-        {
-            "parcel_uid": now.index,
-            "value": now.to_numpy(),
-            "before": before.to_numpy(),
-            "change": (now - before).to_numpy(),
-        }
+        {"parcel_uid": uids.to_numpy(), "value": value, "before": was, "change": np.where(known, value - was, np.nan)}
     )

@@ -8,6 +8,8 @@ import numpy as np
 DROP = 0.10
 #: Fastest rise of a canopy's greenness index, per day: alfalfa after a cut regains 0.3 to 0.85 in some 20 days.
 GROWTH_PER_D = 0.03
+#: Share of the drop that is regained when it was never there; a cut canopy takes weeks for that.
+REGAINED_FRAC = 0.7
 #: Allowance for the noise of the two looks compared.
 NOISE = 0.06
 #: Fastest fall in a day that ripening or drought explain.
@@ -26,8 +28,8 @@ def haze_weights(days: np.ndarray, values: np.ndarray) -> np.ndarray:
     Cloud and haze lower such an index, briefly; what rises again faster than plants grow was never down. The
     reasoning is that of Chen et al. (2004, doi 10.1016/j.rse.2004.03.014) and of the best index slope extraction
     of Viovy et al. (1992, doi 10.1080/01431169208904212), with limits wide enough that a cut and its regrowth pass:
-    a look gets no weight when an earlier look was higher by 0.10 and a later one stands higher than 0.06 plus
-    0.03 a day. A drop that the following looks confirm (harvest, cut) is kept, however sudden.
+    a look gets no weight when it lies more than 0.10 below an earlier one (the nearest such) and a later one has
+    regained 70 % of that drop and more than 0.06 plus 0.03 a day. A drop that the following looks confirm (harvest, cut) is kept, however sudden.
 
     Parameters
     ----------
@@ -46,15 +48,20 @@ def haze_weights(days: np.ndarray, values: np.ndarray) -> np.ndarray:
     weights = np.ones((n, looks))
     if looks < 2:
         return weights
-    dropped, recovers = np.zeros((n, looks), dtype=bool), np.zeros((n, looks), dtype=bool)
-    for lag in range(1, min(REACH_LOOKS, looks - 1) + 1):
-        gap = days[:, lag:] - days[:, :-lag]
-        rise = values[:, lag:] - values[:, :-lag]
-        near = gap <= REACH_D
+    reach = min(REACH_LOOKS, looks - 1)
+    # How far each look lies below the nearest earlier one that was higher.
+    drop = np.full((n, looks), np.nan)
+    for back in range(1, reach + 1):
+        fallen = values[:, :-back] - values[:, back:]
         with np.errstate(invalid="ignore"):
-            dropped[:, lag:] |= near & (rise < -DROP)
-            recovers[:, :-lag] |= near & (rise > NOISE + GROWTH_PER_D * gap)
-    weights[dropped & recovers] = 0.0
+            found = np.isnan(drop[:, back:]) & (fallen > DROP) & (days[:, back:] - days[:, :-back] <= REACH_D)
+        drop[:, back:][found] = fallen[found]
+    for ahead in range(1, reach + 1):
+        gap = days[:, ahead:] - days[:, :-ahead]
+        rise = values[:, ahead:] - values[:, :-ahead]
+        with np.errstate(invalid="ignore"):
+            regained = (rise > NOISE + GROWTH_PER_D * gap) & (rise >= REGAINED_FRAC * drop[:, :-ahead])
+        weights[:, :-ahead][regained & (gap <= REACH_D)] = 0.0
     newest = np.isfinite(values).sum(axis=1) - 1
     position = np.arange(looks)
     # The last look before the newest, among those believed.

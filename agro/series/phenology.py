@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from scipy.signal import find_peaks
@@ -15,10 +17,13 @@ MIN_AMPLITUDE = 0.15
 THRESHOLD_FRAC = 0.2
 #: Fewer looks than this say nothing about a season.
 MIN_LOOKS = 5
-#: At the newest look, a rise below this over the last ten days is a curve that has flattened.
+#: At an edge of the series, a change above this is a curve still on its way.
 FLAT_RISE = 0.05
-#: Two peaks closer than this are one season.
-MIN_SEASON_D = 60
+#: ... looked at over so many days.
+EDGE_D = 10
+#: Between two seasons the curve comes down below this share of the smaller one's height over the lowest value; a
+#: shallower dip belongs to one season.
+VALLEY_FRAC = 0.5
 
 
 def phenology(series: pd.DataFrame, index: str = "ndvi") -> pd.DataFrame:
@@ -34,10 +39,17 @@ def phenology(series: pd.DataFrame, index: str = "ndvi") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Table ``phenology``. ``complete`` when start, peak and end lie within the series; ``growing`` when the
-        season has started and not ended (its end is empty rather than guessed; the newest look is its peak
-        only where the curve has flattened); ``no_season`` when the index moves by less than 0.15; ``too_few_observations`` below five
-        looks. A side that the series does not reach down to the threshold gives no date.
+        Table ``phenology``. ``complete`` when the season has ended within the series; ``growing`` when it has
+        not (its end is empty rather than guessed, and its peak too while the curve still rises); ``no_season``
+        when the index moves by less than 0.15; ``too_few_observations`` below five looks. Of an alfalfa or other
+        cut crop, each cut that was seen ends a season.
+
+    Notes
+    -----
+    Start and end are where the curve passes 20 % of the amplitude on their side of the peak (Jönsson & Eklundh
+    2004, doi 10.1016/j.cageo.2004.05.006). Only days from the first to the last look are read. A start on a curve
+    that already rises at the first look, or an end on one that still falls at the last, is given only as far as the
+    base of the other side tells it.
     """
     table = series[series["index"] == index]
     if not len(table):
@@ -68,40 +80,56 @@ def _seasons(one: pd.DataFrame) -> list[dict[str, object]]:
     day = dates[first : last + 1]
     if v.max() - v.min() < MIN_AMPLITUDE:
         return [_row("no_season")]
-    # Pad with the lowest value, so that a curve still rising or falling at an edge counts as a peak there.
-    padded = np.concatenate(([v.min()], v, [v.min()]))
-    peaks, _ = find_peaks(padded, prominence=MIN_AMPLITUDE, distance=MIN_SEASON_D, plateau_size=(None, None))
-    peaks = np.clip(peaks - 1, 0, v.size - 1)
-    found = []
-    for number, peak in enumerate(peaks):
-        left = 0 if number == 0 else int(peaks[number - 1])
-        right = v.size - 1 if number == peaks.size - 1 else int(peaks[number + 1])
-        found.append(_one_season(v, day, left, int(peak), right))
+    peaks = _peaks(v)
+    valleys = [0, *(a + int(np.argmin(v[a : b + 1])) for a, b in pairwise(peaks)), v.size - 1]
+    found = [_one_season(v, day, valleys[k], peak, valleys[k + 1]) for k, peak in enumerate(peaks)]
     return list(reversed([s for s in found if s is not None])) or [_row("no_season")]
+
+
+def _peaks(v: np.ndarray) -> list[int]:
+    """Positions of the seasons' peaks."""
+    # Padded with the lowest value, so that a curve rising or falling at an edge has a peak there.
+    low = float(v.min())
+    raw, _ = find_peaks(np.concatenate(([low], v, [low])), prominence=MIN_AMPLITUDE, plateau_size=(None, None))
+    peaks = [int(p) for p in np.clip(raw - 1, 0, v.size - 1)]
+    while len(peaks) > 1:
+        # The shallowest valley, relative to the lower of its two peaks.
+        share = [(v[a : b + 1].min() - low) / (min(v[a], v[b]) - low) for a, b in pairwise(peaks)]
+        worst = int(np.argmax(share))
+        if share[worst] <= VALLEY_FRAC:
+            break
+        lower = worst if v[peaks[worst]] < v[peaks[worst + 1]] else worst + 1
+        del peaks[lower]
+    return peaks
 
 
 def _one_season(v: np.ndarray, day: np.ndarray, left: int, peak: int, right: int) -> dict[str, object] | None:
     low_left = left + int(np.argmin(v[left : peak + 1]))
     low_right = peak + int(np.argmin(v[peak : right + 1]))
-    if max(v[peak] - v[low_left], v[peak] - v[low_right]) < MIN_AMPLITUDE:
+    rise, fall = v[peak] - v[low_left], v[peak] - v[low_right]
+    if max(rise, fall) < MIN_AMPLITUDE:
         return None
+    # What each side's base is worth: nothing where the series begins on the way up or stops on the way down.
+    climbing = low_left == 0 and v[min(EDGE_D, peak)] - v[0] > FLAT_RISE
+    falling = low_right == v.size - 1 and v[max(v.size - 1 - EDGE_D, peak)] - v[-1] > FLAT_RISE
+    known = [v[low] for low, unknown in ((low_left, climbing), (low_right, falling)) if not unknown]
+    bases = (
+        min(known, default=np.nan) if climbing else v[low_left],
+        min(known, default=np.nan) if falling else v[low_right],
+    )
     out: dict[str, object] = {}
-    rising = peak == v.size - 1 and v[peak] - v[max(left, peak - 10)] >= FLAT_RISE
-    if not rising:
+    if not (peak == v.size - 1 and v[peak] - v[max(left, peak - EDGE_D)] >= FLAT_RISE):
         out.update(peak_date=day[peak], peak_value=float(v[peak]))
-    rise = v[peak] - v[low_left]
     if rise >= MIN_AMPLITUDE:
-        threshold = v[low_left] + THRESHOLD_FRAC * rise
-        above = np.flatnonzero(v[low_left : peak + 1] <= threshold)
-        start = low_left + int(above[-1])
-        out.update(start_date=day[start], start_value=float(v[start]))
-    # The end needs a fall that has come down nearly as far as the season rose, or has levelled out.
-    base = v[low_left] if rise >= MIN_AMPLITUDE else v[low_right]
-    fall = v[peak] - v[low_right]
-    if fall >= MIN_AMPLITUDE and v[low_right] <= base + (2 * THRESHOLD_FRAC) * (v[peak] - base):
-        threshold = v[low_right] + THRESHOLD_FRAC * fall
-        below = np.flatnonzero(v[peak : low_right + 1] <= threshold)
-        end = peak + int(below[0])
-        if low_right < v.size - 1 or v.size - 1 - end >= 5:
+        before = np.flatnonzero(v[low_left : peak + 1] <= bases[0] + THRESHOLD_FRAC * (v[peak] - bases[0]))
+        if before.size:
+            start = low_left + int(before[-1])
+            out.update(start_date=day[start], start_value=float(v[start]))
+    # An end needs a fall that has come down nearly as far as the season rose.
+    base = v[low_left] if rise >= MIN_AMPLITUDE and not climbing else v[low_right]
+    if fall >= MIN_AMPLITUDE and v[low_right] <= base + 2 * THRESHOLD_FRAC * (v[peak] - base):
+        after = np.flatnonzero(v[peak : low_right + 1] <= bases[1] + THRESHOLD_FRAC * (v[peak] - bases[1]))
+        if after.size:
+            end = peak + int(after[0])
             out.update(end_date=day[end], end_value=float(v[end]))
     return _row("complete" if "end_date" in out else "growing", **out)
