@@ -292,6 +292,8 @@ def _description(inputs: Inputs) -> dict[str, Any]:
         "languages": list(inputs.region.languages),
         "crops": {key: dict(inputs.crops[key].name) for key in sorted(inputs.parcels["agro:crop"].unique())},
         "currency": inputs.region.advice.currency,
+        "water_price_per_m3": inputs.region.advice.water_price_per_m3,
+        "price_date": inputs.region.advice.price_date.isoformat() if inputs.region.advice.price_date else None,
         "digest": digest_of(inputs.digests),
     }
 
