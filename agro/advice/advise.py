@@ -46,7 +46,8 @@ def _record(facts: Facts, inputs: AdviceInputs) -> AdviceRecord:
     region, as_of = inputs.region, inputs.as_of
     limits = rules.limits(region.advice.max_clear_age_d)
     rule = rules.decide(facts.values, limits)
-    score, label, drivers = confidence(facts, rules)
+    conflict = rule.message == "inspect.conflict" or _green_but_stressed(facts, limits)
+    score, label, drivers = confidence(facts, rules, conflict)
     fields: dict[str, Any] = {"action": rule.action}
     start, end = as_of, as_of + timedelta(days=1)
     if rule.action == "irrigate" and facts.need is not None:
@@ -59,7 +60,7 @@ def _record(facts: Facts, inputs: AdviceInputs) -> AdviceRecord:
             volume_m3=round(facts.need["volume_m3"], 0), hours=None if pd.isna(hours) else round(float(hours), 1),
             window_start=start, window_end=end,
         )  # fmt: skip
-    escalation = _escalation(facts, inputs, rule, label, score, limits)
+    escalation = _escalation(facts, inputs, rule, label, score, limits, conflict)
     fields.update(
         confidence=score, confidence_label=label, confidence_drivers=drivers, reasons=_reasons(facts, rule, limits, as_of),
         evidence=_evidence(facts, inputs), counterfactual=counterfactual(facts, rules, limits, as_of, end), rule_ids=(rule.id,),
@@ -110,7 +111,13 @@ def _abstain_params(facts: Facts, rule: Rule) -> dict[str, Any]:
 
 
 def _escalation(
-    facts: Facts, inputs: AdviceInputs, rule: Rule, label: str, score: float, limits: Mapping[str, float]
+    facts: Facts,
+    inputs: AdviceInputs,
+    rule: Rule,
+    label: str,
+    score: float,
+    limits: Mapping[str, float],
+    conflict: bool,
 ) -> tuple[Message, ...]:
     """Why a person has to decide; empty when nobody has to."""
     found: list[Message] = []
@@ -119,7 +126,7 @@ def _escalation(
         found.append(Message(key="escalate.clear_look_old", params={"days": age}))
     if rule.action == "abstain":
         found.append(_why_no_advice(facts, rule))
-    if rule.message == "inspect.conflict" or _green_but_stressed(facts, limits):
+    if conflict:
         found.append(Message(key="escalate.conflict"))
     region = inputs.region
     if limits["first_season"] and region.yield_history is None and region.index_history is None:

@@ -9,14 +9,17 @@ from agro.advice.rules import Rules
 from agro.schema.advice import ConfidenceLabel, Message
 
 
-def confidence(facts: Facts, rules: Rules) -> tuple[float, ConfidenceLabel, tuple[Message, ...]]:
+def confidence(
+    facts: Facts, rules: Rules, conflict: bool = False
+) -> tuple[float, ConfidenceLabel, tuple[Message, ...]]:
     """Confidence, its label and what drives it, the weakest factor first.
 
-    ``c = age * spread * soil * record``, capped where the weather is an average:
+    ``c = age * spread * soil * record * conflict``, capped where the weather is an average:
 
     - age = exp(-(days since the last clear look - 5) / 20), 1 up to 5 days, 0 when never seen;
     - spread = 1 / (1 + (w / 2 RAW)^2) with w the width of the 90 % interval of the depletion;
-    - soil and record: factors of the rules file.
+    - soil, record (irrigation not reported) and conflict (canopy and balance contradict each other): factors of
+      the rules file.
 
     Returns
     -------
@@ -43,7 +46,10 @@ def confidence(facts: Facts, rules: Rules) -> tuple[float, ConfidenceLabel, tupl
         if facts.values["irrigated"] and not facts.values["reported"]:
             record = q.no_record.value
             factors.append((record, Message(key="confidence.irrigation_record")))
-        score *= spread * soil * record
+        against = q.conflict.value if conflict else 1.0
+        if conflict:
+            factors.append((against, Message(key="escalate.conflict")))
+        score *= spread * soil * record * against
         if unforeseen:
             score = min(score, q.climatology_cap.value)
             factors.append((0.0, Message(key="confidence.weather_source", params={"source": facts.weather_source})))

@@ -94,6 +94,7 @@ class Confidence(_Strict):
     age_free_d: Parameter[float]
     age_scale_d: Parameter[float]
     no_record: Parameter[float]
+    conflict: Parameter[float]
     climatology_cap: Parameter[float]
     soil: Mapping[str, Parameter[float]]
 
