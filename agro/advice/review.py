@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,6 +99,8 @@ class ReviewStore:
 
         Parameters
         ----------
+        decided_at : datetime.datetime
+            Moment of the decision, with its time zone.
         supersedes : int, optional
             Id of the decision that this one replaces; needed when there is one already.
 
@@ -110,7 +112,8 @@ class ReviewStore:
         Raises
         ------
         ContractError
-            An edit without an amount, an edit or rejection without a reason, or somebody has decided meanwhile.
+            An edit without an amount, an edit or rejection without a reason, a moment without a time zone, or
+            somebody has decided meanwhile.
         AgroError
             The database cannot be written.
         """
@@ -122,6 +125,8 @@ class ReviewStore:
             raise ContractError("an edit needs the amount, 0 to 400 mm", do="Give the amount")
         if decision != "accept" and not (reason or "").strip():
             raise ContractError(f"{decision} needs a reason", do="Say why: it is read when the advice is scored")
+        if decided_at.tzinfo is None:
+            raise ContractError("the moment of the decision has no time zone", do="Give it in UTC")
         try:
             engine = self._engine()
             _METADATA.create_all(engine)
@@ -143,7 +148,7 @@ class ReviewStore:
                 done = connection.execute(
                     insert(_DECISIONS).values(
                         advice_id=advice_id, region_id=region_id, parcel_uid=parcel_uid, reviewer=reviewer.strip(), decision=decision,
-                        amount_mm=amount_mm if decision == "edit" else None, reason=reason, decided_at=decided_at, supersedes=supersedes or 0,
+                        amount_mm=amount_mm if decision == "edit" else None, reason=reason, decided_at=decided_at.astimezone(UTC), supersedes=supersedes or 0,
                     )
                 )  # fmt: skip
                 key = done.inserted_primary_key
@@ -169,13 +174,18 @@ class ReviewStore:
                 return []
             with engine.connect() as connection:
                 rows = connection.execute(select(_DECISIONS).order_by(_DECISIONS.c.decision_id)).mappings()
-                return [Decision(**row) for row in rows]
+                # SQLite keeps no time zone; what is written is always UTC.
+                return [Decision(**{**row, "decided_at": row["decided_at"].replace(tzinfo=UTC)}) for row in rows]
         except SQLAlchemyError as error:
             raise ContractError(
                 f"the review database is broken ({type(error).__name__})",
                 where=make_url(self.url).render_as_string(),
                 do="Restore it from a backup",
             ) from error
+
+    def status(self, record: AdviceRecord) -> str:
+        """State of one record, as :func:`status` gives it."""
+        return status(record, self.decisions())
 
 
 def latest(decisions: Sequence[Decision]) -> dict[str, Decision]:
