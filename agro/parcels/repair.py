@@ -54,6 +54,7 @@ def repair_outline(geometry: BaseGeometry | None) -> Outline:
     flat = shapely.force_2d(geometry)
     if not flat.is_valid:
         why = shapely.is_valid_reason(flat).split("[")[0].strip().lower()
+        why = "crossing lines" if "self-intersection" in why else why
         # The signed area: lobes of opposite sense cancel, so that a bow tie has hardly any.
         before = float(shapely.area(flat))
         # By structure: parts that overlap become one, where the linework method would cut a hole.

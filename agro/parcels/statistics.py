@@ -39,7 +39,8 @@ def parcel_statistics(weights: CoverageWeights, layer: np.ndarray, valid: np.nda
     Percentiles follow the weighted definition of ``exactextract``: with n pixels in order of value, pixel i
     (from 0) of weight w_i stands at position ``i w_i + (n - 1) (w_0 + ... + w_{i-1})``, percentile p at
     ``p (n - 1) (w_0 + ... + w_{n-1})``, and values between two pixels are interpolated linearly (Hyndman & Fan
-    1996, doi 10.1080/00031305.1996.10473566, type 7 when the weights are equal).
+    1996, doi 10.1080/00031305.1996.10473566, type 7 when the weights are equal). Equal
+    values are not merged into one first, as exactextract does: for whole pixels the result is ``numpy.percentile``'s.
     """
     matrix = weights.matrix
     count = matrix.shape[0]
