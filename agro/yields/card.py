@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from agro.schema.errors import ContractError
-from agro.schema.provenance import digest_file
-from agro.store.atomic import replacing, write_text
+from agro.schema.provenance import digest_of
+from agro.store.atomic import write_bytes, write_text
 from agro.yields.forecast import LEVEL, CropModel, YieldModel
 
 
@@ -22,7 +24,7 @@ def model_card(model: YieldModel, data: str, label: str) -> dict[str, Any]:
         "data": data,
         "label": label,
         "cut_day_of_season": model.cut_day,
-        "protocol": "leave one season out; choice between mean and ridge made inside the same seasons, so scores are slightly optimistic",
+        "protocol": "one season left out after the other; choice between mean and ridge, fit and interval made without it",
         "interval_level": LEVEL,
         "limits": "only crops and parcels like those trained on; not validated on measured field yields",
         "crops": {
@@ -30,7 +32,7 @@ def model_card(model: YieldModel, data: str, label: str) -> dict[str, Any]:
                 "model": m.name,
                 "seasons": list(m.seasons),
                 "rows": m.rows,
-                **{k: round(v, 4) for k, v in m.scores.items()},
+                **{k: None if math.isnan(v) else round(v, 4) for k, v in m.scores.items()},
             }
             for name, m in sorted(model.crops.items())
         },
@@ -49,10 +51,22 @@ def save(model: YieldModel, path: Path, card: dict[str, Any]) -> str:
             for name, m in model.crops.items()
         },
     }  # fmt: skip
-    with replacing(path) as temporary:
-        skops.io.dump(body, temporary)
+    write_bytes(path, skops.io.dumps(body))
     write_text(path.with_suffix(".card.json"), json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    return digest_file(path)
+    return model_digest(model)
+
+
+def model_digest(model: YieldModel) -> str:
+    """Digest of what the model computes with; that of the file would change with each save (object ids, times)."""
+    body: dict[str, Any] = {"cut_day": model.cut_day}
+    for name, m in model.crops.items():
+        steps = [] if m.estimator is None else [step for _, step in m.estimator.steps]
+        numbers = [
+            getattr(step, key).tolist() for step in steps for key in ("mean_", "scale_", "coef_") if hasattr(step, key)
+        ]
+        intercept = [float(step.intercept_) for step in steps if hasattr(step, "intercept_")]
+        body[name] = [m.name, m.mean_t_ha, m.half_width_t_ha, dict(m.parcel_mean), numbers, intercept]
+    return digest_of(body)
 
 
 def load(path: Path) -> YieldModel:
@@ -73,7 +87,7 @@ def load(path: Path) -> YieldModel:
             where=str(path),
             do="Train it again; never load a file of unknown origin",
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise ContractError(
             f"not a model file ({type(error).__name__})", where=str(path), do="Train it again"
         ) from error

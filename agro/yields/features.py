@@ -50,9 +50,7 @@ def season_features(observations: pd.DataFrame, cut_day: int, index: str = "ndvi
         parcel_uid, season and :data:`FEATURES`: highest value so far; integral above bare soil (index days);
         means of the last 30 and 90 days. Seasons with fewer than five looks are left out.
     """
-    looks = observations[observations["usable"] & (observations["index"] == index)]
-    if not len(looks):
-        return pd.DataFrame(columns=["parcel_uid", "season", *FEATURES])
+    looks = observations[observations["usable"] & (observations["index"] == index) & observations["mean"].notna()]
     season, day = season_day(looks["date"])
     table = looks[["parcel_uid", "mean"]].assign(season=season, day=day)
     table = table[table["day"] <= cut_day].sort_values("day")
@@ -68,4 +66,5 @@ def season_features(observations: pd.DataFrame, cut_day: int, index: str = "ndvi
                 "integral": float(np.clip(value - BARE, 0, None).sum()), "mean_30d": float(value[-30:].mean()), "mean_90d": float(value[-90:].mean()),
             }
         )  # fmt: skip
-    return pd.DataFrame(rows, columns=["parcel_uid", "season", *FEATURES])
+    types = {"parcel_uid": "str", "season": "int64", **dict.fromkeys(FEATURES, "float64")}
+    return pd.DataFrame(rows, columns=list(types)).astype(types)
