@@ -85,7 +85,8 @@ def train(history: pd.DataFrame, index_history: pd.DataFrame, as_of: date, crops
     Returns
     -------
     YieldModel
-        Without the crops that have fewer than three seasons or eight rows with features.
+        Without the crops that have fewer than three seasons or eight rows. Where only those with features are fewer,
+        the mean stands.
     """
     cut = cut_day_of(as_of)
     features = season_features(index_history, cut)
@@ -96,8 +97,10 @@ def train(history: pd.DataFrame, index_history: pd.DataFrame, as_of: date, crops
         first_unknown = min(season_of(as_of), as_of.year) if crops[str(crop)].kind == "orchard" else season_of(as_of)
         past = known[known["season"] < first_unknown]
         rows = past.merge(features, on=["parcel_uid", "season"], how="inner").sort_values(["season", "parcel_uid"])
-        if rows["season"].nunique() >= MIN_SEASONS and len(rows) >= MIN_ROWS:
-            models[str(crop)] = _train_crop(rows)
+        if _enough(rows):
+            models[str(crop)] = _train_crop(rows, FEATURES)
+        elif _enough(past):  # too early in the season for features, or no index kept: the mean is all there is
+            models[str(crop)] = _train_crop(past.sort_values(["season", "parcel_uid"]), ())
     return YieldModel(cut, models)
 
 
@@ -143,14 +146,15 @@ def _fit(sample: _Sample, alpha: float | None, parcels: int) -> _Fitted:
 
 def _choose(sample: _Sample, parcels: int) -> tuple[float | None, float]:
     """Strength of the ridge, None for the mean, and half width of the interval, from seasons left out in turn."""
-    errors: dict[float | None, np.ndarray] = {a: np.empty(len(sample.season)) for a in (None, *ALPHAS)}
+    alphas = ALPHAS if sample.features.shape[1] else ()
+    errors: dict[float | None, np.ndarray] = {a: np.empty(len(sample.season)) for a in (None, *alphas)}
     for season in sample.seasons:
         held = sample.season == season
         rest, left_out = sample.where(~held), sample.where(held)
         for alpha, error in errors.items():
             error[held] = _fit(rest, alpha, parcels).forecast(left_out) - left_out.yield_t_ha
     rmse = {alpha: float(np.sqrt(np.mean(error**2))) for alpha, error in errors.items()}
-    best = min(ALPHAS, key=lambda a: rmse[a])
+    best = min(errors, key=lambda a: rmse[a])
     gain = np.array(
         [np.mean(errors[None][sample.season == s] ** 2 - errors[best][sample.season == s] ** 2) for s in sample.seasons]
     )
@@ -162,10 +166,14 @@ def _choose(sample: _Sample, parcels: int) -> tuple[float | None, float]:
     return chosen, float(widths[rank])
 
 
-def _train_crop(rows: pd.DataFrame) -> CropModel:
+def _enough(rows: pd.DataFrame) -> bool:
+    return rows["season"].nunique() >= MIN_SEASONS and len(rows) >= MIN_ROWS
+
+
+def _train_crop(rows: pd.DataFrame, features: tuple[str, ...]) -> CropModel:
     codes, uids = pd.factorize(rows["parcel_uid"], sort=True)
     sample = _Sample(
-        rows["season"].to_numpy(), codes, rows[list(FEATURES)].to_numpy(dtype=float), rows["yield_t_ha"].to_numpy(dtype=float)
+        rows["season"].to_numpy(), codes, rows[list(features)].to_numpy(dtype=float), rows["yield_t_ha"].to_numpy(dtype=float)
     )  # fmt: skip
     alpha, half_width = _choose(sample, len(uids))
     fitted = _fit(sample, alpha, len(uids))
