@@ -21,6 +21,8 @@ MIN_LOOKS = 5
 FLAT_RISE = 0.05
 #: ... looked at over so many days.
 EDGE_D = 10
+#: Height that a crop's season reaches at least, as a rule: it stands in while the curve still rises.
+USUAL_AMPLITUDE = 0.5
 #: Between two seasons the curve comes down below this share of the smaller one's height over the lowest value; a
 #: shallower dip belongs to one season.
 VALLEY_FRAC = 0.5
@@ -47,7 +49,8 @@ def phenology(series: pd.DataFrame, index: str = "ndvi") -> pd.DataFrame:
     Notes
     -----
     Start and end are where the curve passes 20 % of the amplitude on their side of the peak (Jönsson & Eklundh
-    2004, doi 10.1016/j.cageo.2004.05.006). Only days from the first to the last look are read. A start on a curve
+    2004, doi 10.1016/j.cageo.2004.05.006); while the curve still rises, an amplitude of at least 0.5 is taken, so that
+    the start does not wander as the season grows. Only days from the first to the last look are read. A start on a curve
     that already rises at the first look, or an end on one that still falls at the last, is given only as far as the
     base of the other side tells it.
     """
@@ -118,10 +121,13 @@ def _one_season(v: np.ndarray, day: np.ndarray, left: int, peak: int, right: int
         min(known, default=np.nan) if falling else v[low_right],
     )
     out: dict[str, object] = {}
-    if not (peak == v.size - 1 and v[peak] - v[max(left, peak - EDGE_D)] >= FLAT_RISE):
+    rising = peak == v.size - 1 and v[peak] - v[max(left, peak - EDGE_D)] >= FLAT_RISE
+    if not rising:
         out.update(peak_date=day[peak], peak_value=float(v[peak]))
     if rise >= MIN_AMPLITUDE:
-        before = np.flatnonzero(v[low_left : peak + 1] <= bases[0] + THRESHOLD_FRAC * (v[peak] - bases[0]))
+        height = v[peak] - bases[0]
+        height = max(height, USUAL_AMPLITUDE) if rising else height
+        before = np.flatnonzero(v[low_left : peak + 1] <= bases[0] + THRESHOLD_FRAC * height)
         if before.size:
             start = low_left + int(before[-1])
             out.update(start_date=day[start], start_value=float(v[start]))

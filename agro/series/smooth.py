@@ -12,9 +12,9 @@ from agro.schema.tables import empty, validate
 from agro.series.outliers import haze_weights
 from agro.series.whittaker import CHUNK, whittaker
 
-#: Roughness penalties tried for daily steps and weights about 1. By the gain of the smoother on looks every five
-#: days, 10 halves a wave of 17 days (cuts of alfalfa), 300 one of 39 days (a cereal's season keeps its shape).
-LAMBDAS = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+#: Roughness penalties tried for daily steps and weights about 1. With a look every five days, 1 halves a wave of 9
+#: days (every look is followed, as cuts of alfalfa need), 300 one of 39 days (a cereal's season keeps its shape).
+LAMBDAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 #: ... and the one, with rougher ones in reserve, where there are too few looks to choose by.
 LAMBDA = 300.0
 LOOKS_TO_CHOOSE = 8
