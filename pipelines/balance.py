@@ -14,52 +14,22 @@ from agro.schema.errors import ConfigError, ContractError, NoDataError
 from agro.store.atomic import replacing
 from agro.water.balance import Forcing, Soil, run_balance
 from agro.water.coefficients import cover_from_kcb, kc_max, stage_kcb
-from agro.water.reference_et import actual_vapour_kpa, penman_monteith_mm, saturation_kpa, wind_at_2m
+from agro.water.reference_et import wind_at_2m
 from agro.water.soil import available_water_mm
+from pipelines.balance_tables import LAYER_SLACK_M, Tables, read_tables
 from pipelines.pyfao56_files import read_pyfao56_folder
 
-NEEDED = ("weather.csv", "station.csv", "soil.csv", "irrigation.csv", "crop_parameters.csv")
-COLUMNS = {
-    "weather.csv": {"date", "rs_mj_m2", "tmax_c", "tmin_c", "vapour_pressure_kpa", "tdew_c", "rhmax_pct", "rhmin_pct", "wind_m_s", "rain_mm", "et0_station_mm"},
-    "station.csv": {"lat", "elevation_m", "wind_height_m", "reference"},
-    "soil.csv": {"plot_id", "top_m", "bottom_m", "fc_m3_m3", "wp_m3_m3", "initial_m3_m3"},
-    "irrigation.csv": {"plot_id", "date", "depth_mm", "wetted_fraction"},
-    "crop_parameters.csv": {"name", "value", "meaning"},
-    "kcb_observed.csv": {"date", "kcb", "height_m", "fcover"},
-    "plots.csv": {"plot_id", "lat", "lon", "planting_date"},
-    "measured.csv": {"plot_id", "date", "top_m", "bottom_m", "swc_m3_m3"},
-}  # fmt: skip
-PARAMETERS = (
-    "Kcbini", "Kcbmid", "Kcbend", "Lini", "Ldev", "Lmid", "Lend", "hini", "hmax", "theta0", "Zrini", "Zrmax", "pbase", "Ze", "REW",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What a folder holds, checked.
-
-    ``kcb`` overrides the stages on its dates; ``measured`` is None when nothing was measured.
-    """
-
-    weather: pd.DataFrame  # by date: et0_mm, rain_mm, wind_m_s, rhmin_pct
-    wind_height_m: float
-    reference: str
-    parameters: dict[str, float]
-    soil: dict[str, pd.DataFrame]
-    irrigation: pd.DataFrame
-    start: pd.Timestamp
-    end: pd.Timestamp
-    kcb: pd.DataFrame | None = None
-    measured: pd.DataFrame | None = None
-    layered: bool = True
+#: Readings may end so much above the roots and still stand for them (the lowest goes on below), m.
+DEEPEST_GAP_M = 0.1
 
 
 @dataclass(frozen=True)
 class BalanceResult:
-    """A row a plot and day, and scores where soil water was measured."""
+    """A row a plot and day, scores where soil water was measured, and what was left aside."""
 
     table: pd.DataFrame
     scores: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """What a person wants to know first."""
@@ -71,6 +41,7 @@ class BalanceResult:
             "eta_mm": round(float(self.table.groupby("plot_id")["eta_mm"].sum().mean()), 1),
             "drainage_mm": round(float(self.table.groupby("plot_id")["drainage_mm"].sum().mean()), 1),
             **self.scores,
+            "warnings": list(self.warnings),
         }
 
     def write(self, path: Path) -> None:
@@ -103,177 +74,10 @@ def run_balance_folder(folder: Path) -> BalanceResult:
     """
     if not folder.is_dir():
         raise ConfigError("not a folder", where=str(folder), do="Give the folder of the tables")
-    if any(folder.glob("*.par")):
-        parts = read_pyfao56_folder(folder)
-        tables = Tables(**parts)
-    else:
-        tables = read_tables(folder)
+    tables = Tables(**read_pyfao56_folder(folder)) if any(folder.glob("*.par")) else read_tables(folder)
     table = simulate(tables)
-    return BalanceResult(table, score_balance(table, tables) if tables.measured is not None else {})
-
-
-def _csv(folder: Path, name: str, required: bool = True) -> pd.DataFrame | None:
-    path = folder / name
-    if not path.exists():
-        if required:
-            raise ConfigError(f"no {name}", where=str(folder), do=f"A folder needs {', '.join(NEEDED)}")
-        return None
-    try:
-        table = pd.read_csv(path, dtype={"plot_id": "str"}, encoding="utf-8-sig")
-    except (ValueError, pd.errors.EmptyDataError) as error:
-        raise ConfigError(f"not a CSV table ({error})", where=str(path), do="Save it as UTF-8 CSV") from error
-    unknown = set(table.columns) - COLUMNS[name]
-    if unknown:
-        raise ContractError(
-            f"unknown column {', '.join(sorted(unknown))}",
-            where=str(path),
-            do=f"Known: {', '.join(sorted(COLUMNS[name]))}",
-        )
-    if "date" in table.columns:
-        days = pd.to_datetime(table["date"], errors="coerce", format="ISO8601")
-        if days.isna().any():
-            raise ContractError(
-                f"{table['date'][days.isna()].iloc[0]!r} is not a date", where=str(path), do="Write dates as YYYY-MM-DD"
-            )
-        table["date"] = days
-    return table
-
-
-def read_tables(folder: Path) -> Tables:
-    """Read and check a folder of tables; see :func:`run_balance_folder`."""
-    weather, station, soil, irrigation, parameters = (_csv(folder, name) for name in NEEDED)
-    assert (
-        weather is not None
-        and station is not None
-        and soil is not None
-        and irrigation is not None
-        and parameters is not None
-    )
-    values = dict(zip(parameters["name"], parameters["value"].astype(float), strict=True))
-    absent = [name for name in PARAMETERS if name not in values]
-    if absent:
-        raise ContractError(
-            f"no parameter {', '.join(absent)}", where=str(folder / "crop_parameters.csv"), do="Add the rows"
-        )
-    site = station.iloc[0]
-    daily = _daily(weather, site, folder / "weather.csv")
-    layers = _layers(soil, folder / "soil.csv")
-    kcb, measured, plots = (
-        _csv(folder, name, required=False) for name in ("kcb_observed.csv", "measured.csv", "plots.csv")
-    )
-    if plots is not None:
-        unknown = set(layers) - set(plots["plot_id"])
-        if unknown:
-            raise ContractError(
-                f"plot {', '.join(sorted(unknown))} has soil and is not in plots.csv", where=str(folder), do="Add it"
-            )
-    for name, table in (("irrigation.csv", irrigation), ("measured.csv", measured)):
-        unknown = set() if table is None else set(table["plot_id"]) - set(layers)
-        if unknown:
-            raise ContractError(
-                f"unknown plot {', '.join(sorted(unknown))}",
-                where=str(folder / name),
-                do=f"Plots with soil: {', '.join(layers)}",
-            )
-    start = kcb["date"].min() if kcb is not None else daily.index.min()
-    if plots is not None and "planting_date" in plots:
-        start = pd.to_datetime(plots["planting_date"]).min()
-    end = daily.index.max()
-    if measured is not None:
-        end = min(end, measured["date"].max())
-    outside = irrigation[(irrigation["depth_mm"] > 0) & ~irrigation["date"].isin(daily.index)]
-    if len(outside):
-        row = outside.iloc[0]
-        raise ContractError(
-            f"the irrigation of plot {row['plot_id']} on {row['date']:%Y-%m-%d} matches no day of the weather",
-            where=str(folder / "irrigation.csv"),
-            do="Correct the date",
-        )
-    if (irrigation["depth_mm"] < 0).any():
-        row = irrigation[irrigation["depth_mm"] < 0].iloc[0]
-        raise ContractError(
-            f"an irrigation of {row['depth_mm']:g} mm on {row['date']:%Y-%m-%d}",
-            where=str(folder / "irrigation.csv"),
-            do="Correct the depth",
-        )
-    return Tables(
-        daily,
-        float(site["wind_height_m"]),
-        str(site["reference"]),
-        values,
-        layers,
-        irrigation,
-        start,
-        end,
-        kcb,
-        measured,
-    )
-
-
-def _daily(weather: pd.DataFrame, site: pd.Series, where: Path) -> pd.DataFrame:
-    if site["reference"] not in {"short", "tall"}:
-        raise ContractError(
-            f"unknown reference {site['reference']!r}",
-            where=str(where.with_name("station.csv")),
-            do="Give short or tall",
-        )
-    table = weather.set_index("date").sort_index()
-    gap = pd.date_range(table.index.min(), table.index.max()).difference(pd.DatetimeIndex(table.index))
-    if len(gap):
-        raise NoDataError(
-            f"no row for {gap[0]:%Y-%m-%d}" + (f" and {len(gap) - 1} more days" if len(gap) > 1 else ""),
-            where=str(where),
-            do="Complete the record",
-        )
-    if table.index.has_duplicates:
-        raise ContractError(
-            f"{table.index[table.index.duplicated()][0]:%Y-%m-%d} stands twice", where=str(where), do="Remove one row"
-        )
-    if (table["rain_mm"] < 0).any():
-        raise ContractError(
-            f"rain below zero on {table.index[table['rain_mm'] < 0][0]:%Y-%m-%d}",
-            where=str(where),
-            do="Correct the record",
-        )
-    out = pd.DataFrame({"rain_mm": table["rain_mm"], "wind_m_s": table["wind_m_s"]})
-    station = table["et0_station_mm"] if "et0_station_mm" in table else pd.Series(np.nan, index=table.index)
-
-    def column(name: str) -> np.ndarray:
-        return table[name].to_numpy(dtype=float) if name in table else np.full(len(table), np.nan)
-
-    tmin, tmax = column("tmin_c"), column("tmax_c")
-    vapour = actual_vapour_kpa(
-        tmin, tmax, rhmin_pct=column("rhmin_pct"), rhmax_pct=column("rhmax_pct"), tdew_c=column("tdew_c")
-    )
-    given = column("vapour_pressure_kpa")
-    vapour = np.where(np.isnan(given), vapour, given)
-    et0 = penman_monteith_mm(
-        tmin, tmax, vapour, wind_at_2m(column("wind_m_s"), site["wind_height_m"]), column("rs_mj_m2"), site["lat"], site["elevation_m"],
-        pd.DatetimeIndex(table.index).day_of_year.to_numpy(), site["reference"],
-    )  # fmt: skip
-    out["et0_mm"] = station.where(station.notna(), et0)
-    out["rhmin_pct"] = np.where(np.isnan(column("rhmin_pct")), 100 * vapour / saturation_kpa(tmax), column("rhmin_pct"))
-    for name in ("rain_mm", "et0_mm", "wind_m_s", "rhmin_pct"):
-        if out[name].isna().any():
-            raise NoDataError(
-                f"no {name} on {out.index[out[name].isna()][0]:%Y-%m-%d}", where=str(where), do="Complete the record"
-            )
-    return out
-
-
-def _layers(soil: pd.DataFrame, where: Path) -> dict[str, pd.DataFrame]:
-    found = {}
-    for plot, layers in soil.groupby("plot_id", sort=True):
-        ordered = layers.sort_values("top_m").reset_index(drop=True)
-        wrong = ordered[ordered["wp_m3_m3"] >= ordered["fc_m3_m3"]]
-        if len(wrong):
-            raise ContractError(
-                f"plot {plot}: wilting point {wrong['wp_m3_m3'].iloc[0]:g} is not below field capacity {wrong['fc_m3_m3'].iloc[0]:g}",
-                where=str(where),
-                do="Correct the row",
-            )
-        found[str(plot)] = ordered
-    return found
+    scores = score_balance(table, tables) if tables.measured is not None else {}
+    return BalanceResult(table, scores, tables.warnings)
 
 
 def _storage_mm(layers: pd.DataFrame, column: str | np.ndarray, depth_m: np.ndarray) -> np.ndarray:
@@ -307,7 +111,7 @@ def simulate(tables: Tables) -> pd.DataFrame:
     )
     kcb, height, cover = table_kcb.copy(), np.full(len(days), np.nan), np.full(len(days), np.nan)
     if tables.kcb is not None:
-        seen = tables.kcb.set_index("date").reindex(days)
+        seen = tables.kcb.set_index("date").reindex(index=days, columns=["kcb", "height_m", "fcover"])
         kcb = np.where(seen["kcb"] > 0, seen["kcb"], kcb)
         height, cover = seen["height_m"].to_numpy(dtype=float), seen["fcover"].to_numpy(dtype=float)
     share = (kcb - q["Kcbini"]) / (q["Kcbmid"] - q["Kcbini"])
@@ -347,6 +151,11 @@ def simulate(tables: Tables) -> pd.DataFrame:
         tew[column] = _storage_mm(
             layers, (layers["fc_m3_m3"] - 0.5 * layers["wp_m3_m3"]).to_numpy(), np.asarray(q["Ze"])
         )
+        if tew[column] <= q["REW"]:
+            raise ContractError(
+                f"plot {plot}: REW {q['REW']:g} mm is not below the evaporable water of the surface layer, {tew[column]:.1f} mm",
+                where="crop_parameters", do="Correct REW or Ze",
+            )  # fmt: skip
     events = tables.irrigation.groupby(["date", "plot_id"])
     depth = events["depth_mm"].sum().unstack().reindex(index=days, columns=plots).fillna(0.0).to_numpy()
     wetted = np.ones((len(days), n))
@@ -374,6 +183,7 @@ def simulate(tables: Tables) -> pd.DataFrame:
         "et0_mm": forcing.et0_mm, "rain_mm": forcing.rain_mm, "irrigation_mm": depth, "kcb": forcing.kcb, "ke": done.ke, "ks": done.ks,
         "fc_frac": forcing.fc_frac, "zr_m": spread(roots), "taw_mm": taw, "raw_mm": done.raw_mm, "etc_mm": done.etc_mm,
         "eta_mm": done.eta_mm, "runoff_mm": done.runoff_mm, "drainage_mm": done.drainage_mm, "dr_mm": done.dr_mm,
+        "dr_full_mm": done.dr_full_mm,
     }  # fmt: skip
     table = pd.DataFrame(
         {"plot_id": np.tile(plots, len(days)), "date": np.repeat(days, n), **{k: v.ravel() for k, v in columns.items()}}
@@ -381,50 +191,64 @@ def simulate(tables: Tables) -> pd.DataFrame:
     return table.sort_values(["plot_id", "date"], ignore_index=True)
 
 
-def measured_depletion(tables: Tables, table: pd.DataFrame) -> pd.DataFrame:
-    """Root-zone depletion of each reading, mm: field capacity less what was measured, over the day's rooting depth.
+def measured_water(tables: Tables, table: pd.DataFrame) -> pd.DataFrame:
+    """Each reading against the simulated soil water.
 
-    A reading is of the morning, so it is held against the end of the day before.
+    A reading is of the morning, so it is held against the end of the day before. Depletion is field capacity less what was
+    measured, over that day's rooting depth (below 0, wetter than field capacity, it counts as 0); storage is the water
+    down to the deepest roots, and does not depend on the rooting depth assumed.
 
     Returns
     -------
     pandas.DataFrame
-        plot_id, date (of the reading), measured_mm, simulated_mm.
+        plot_id, date (of the reading), measured_mm, simulated_mm (depletion), measured_storage_mm,
+        simulated_storage_mm (NaN where the readings do not reach so deep, or where only the root zone was kept).
     """
     assert tables.measured is not None
-    simulated = {(row["plot_id"], row["date"]): row for row in table.to_dict("records")}
+    simulated = table.set_index(["plot_id", "date"])[["zr_m", "dr_mm", "dr_full_mm"]].to_dict("index")
+    deepest = np.asarray(tables.parameters["Zrmax"])
     rows = []
-    for name, reading in tables.measured.groupby(["plot_id", "date"], sort=True):
-        plot, day = str(name[0]), pd.Timestamp(reading["date"].iloc[0])
-        key = (plot, day - pd.Timedelta(days=1))
-        if key not in simulated:
+    for _, reading in tables.measured.dropna(subset=["swc_m3_m3"]).groupby(["plot_id", "date"], sort=True):
+        plot, day = str(reading["plot_id"].iloc[0]), pd.Timestamp(reading["date"].iloc[0])
+        now = simulated.get((plot, day - pd.Timedelta(days=1)))
+        ordered = reading.sort_values("top_m").reset_index(drop=True)
+        gaps = (ordered["top_m"].to_numpy()[1:] - ordered["bottom_m"].to_numpy()[:-1] > LAYER_SLACK_M).any()
+        if (
+            now is None
+            or gaps
+            or ordered["top_m"].iloc[0] > 0
+            or ordered["bottom_m"].max() < now["zr_m"] - DEEPEST_GAP_M
+        ):
             continue
-        now = simulated[key]
-        ordered = reading.sort_values("top_m").reset_index(drop=True).dropna(subset=["swc_m3_m3"])
-        if ordered["bottom_m"].max() < now["zr_m"] - 0.1 or ordered["top_m"].min() > 0:
-            continue
-        depth = np.asarray(now["zr_m"])
-        lacking = _storage_mm(tables.soil[plot], "fc_m3_m3", depth) - _storage_mm(ordered, "swc_m3_m3", depth)
+        soil, depth = tables.soil[plot], np.asarray(now["zr_m"])
+        lacking = float(_storage_mm(soil, "fc_m3_m3", depth) - _storage_mm(ordered, "swc_m3_m3", depth))
+        whole = ordered["bottom_m"].max() >= float(deepest) - DEEPEST_GAP_M
         rows.append(
             {
-                "plot_id": plot,
-                "date": day,
-                "measured_mm": float(np.clip(lacking, 0.0, None)),
-                "simulated_mm": now["dr_mm"],
+                "plot_id": plot, "date": day, "measured_mm": max(lacking, 0.0), "simulated_mm": now["dr_mm"],
+                "measured_storage_mm": float(_storage_mm(ordered, "swc_m3_m3", deepest)) if whole else np.nan,
+                "simulated_storage_mm": float(_storage_mm(soil, "fc_m3_m3", deepest)) - now["dr_full_mm"],
             }
-        )
-    return pd.DataFrame(rows, columns=["plot_id", "date", "measured_mm", "simulated_mm"])
+        )  # fmt: skip
+    columns = ["plot_id", "date", "measured_mm", "simulated_mm", "measured_storage_mm", "simulated_storage_mm"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], float))
 
 
 def score_balance(table: pd.DataFrame, tables: Tables) -> dict[str, Any]:
-    """Scores of root-zone depletion, all plots pooled."""
-    pairs = measured_depletion(tables, table)
-    if not len(pairs):
-        return {"depletion_readings": 0}
-    s, m = pairs["simulated_mm"].to_numpy(), pairs["measured_mm"].to_numpy()
-    return {
-        "depletion_readings": len(pairs),
-        "depletion_rmse_mm": round(rmse(s, m), 2),
-        "depletion_bias_mm": round(bias(s, m), 2),
-        "depletion_nse": round(nash_sutcliffe(s, m), 3),
-    }
+    """Scores of root-zone depletion and of storage down to the deepest roots, all plots pooled.
+
+    ``readings_left_out``: readings without a simulated day before, with a layer missing, or that do not reach the roots.
+    """
+    assert tables.measured is not None
+    pairs = measured_water(tables, table)
+    readings = len(tables.measured.drop_duplicates(["plot_id", "date"]))
+    out: dict[str, Any] = {"depletion_readings": len(pairs), "readings_left_out": readings - len(pairs)}
+    for name, s, m in (
+        ("depletion", pairs["simulated_mm"].to_numpy(), pairs["measured_mm"].to_numpy()),
+        ("storage", pairs["simulated_storage_mm"].to_numpy(), pairs["measured_storage_mm"].to_numpy()),
+    ):
+        if (np.isfinite(s) & np.isfinite(m)).any():
+            out[f"{name}_rmse_mm"] = round(rmse(s, m), 2)
+            out[f"{name}_bias_mm"] = round(bias(s, m), 2)
+            out[f"{name}_nse"] = round(nash_sutcliffe(s, m), 3)
+    return out

@@ -7,11 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from agro.schema.errors import ConfigError, ContractError
+from agro.schema.errors import ConfigError, ContractError, NoDataError
+from pipelines.balance_tables import check_irrigation, check_parameters, outside_the_period
 
 
 def read_pyfao56_folder(folder: Path) -> dict[str, Any]:
-    """One ``.par``, one ``.wth`` and one or more ``.irr`` files; each irrigation file is a plot of its name.
+    """One ``.par``, one ``.wth``, one or more ``.irr`` files, each a plot of its name, and at most one ``.upd``.
+
+    The update file holds observed Kcb, height and cover; it stands for all plots.
 
     The balance starts on the first day on which any irrigation file or, if earlier than all, any ``.out`` file
     beside it starts.
@@ -33,21 +36,29 @@ def read_pyfao56_folder(folder: Path) -> dict[str, Any]:
     values = _parameters(par)
     weather, height, reference = _weather(wth)
     events = pd.concat([_irrigation(path) for path in irrigation], ignore_index=True)
-    outside = events[~events["date"].isin(weather.index)]
-    if len(outside):
-        row = outside.iloc[0]
-        raise ContractError(
-            f"the irrigation of {row['plot_id']} on {row['date']:%Y-%m-%d} matches no day of the weather",
-            where=str(folder),
-            do="Correct the date",
-        )
+    check_irrigation(events, weather.index, str(folder))
+    kcb = None
+    if any(folder.glob("*.upd")):
+        kcb = _updates(_only(folder, ".upd"))
     layer = pd.DataFrame(
         {"top_m": [0.0], "bottom_m": [10.0], "fc_m3_m3": [values["thetaFC"]], "wp_m3_m3": [values["thetaWP"]]}
     )
     start, end = _period(folder, events)
+    warnings = list(outside_the_period(events, start, end))
+    if kcb is not None and not kcb["date"].between(start, end).all():
+        count = int((~kcb["date"].between(start, end)).sum())
+        warnings.append(
+            f"{count} observed Kcb lie outside the balance ({start:%Y-%m-%d} .. {end:%Y-%m-%d}) and are not used"
+        )
+    gap = pd.date_range(start, end).difference(pd.DatetimeIndex(weather.index[weather.notna().all(axis=1)]))
+    if len(gap):
+        raise NoDataError(
+            f"no whole weather on {gap[0]:%Y-%m-%d}", where=str(wth), do="Complete Rain, ETref, Wndsp and RHmin"
+        )
     return {
         "weather": weather, "wind_height_m": height, "reference": reference, "parameters": values,
-        "soil": {path.stem: layer for path in irrigation}, "irrigation": events, "start": start, "end": end, "layered": False,
+        "soil": {path.stem: layer for path in irrigation}, "irrigation": events, "start": start, "end": end, "layered": False, "kcb": kcb,
+        "warnings": tuple(warnings),
     }  # fmt: skip
 
 
@@ -77,9 +88,7 @@ def _parameters(path: Path) -> dict[str, float]:
                 out[parts[1]] = float(parts[0])
             except ValueError:
                 continue
-    if "Kcbmid" not in out:
-        raise ContractError("no parameter Kcbmid", where=str(path), do="Is it a pyfao56 parameter file?")
-    return out
+    return check_parameters(out, str(path))
 
 
 def _weather(path: Path) -> tuple[pd.DataFrame, float, str]:
@@ -101,6 +110,25 @@ def _weather(path: Path) -> tuple[pd.DataFrame, float, str]:
     number = table[["Rain", "ETref", "Wndsp", "RHmin"]].apply(pd.to_numeric, errors="coerce")
     out = number.rename(columns={"Rain": "rain_mm", "ETref": "et0_mm", "Wndsp": "wind_m_s", "RHmin": "rhmin_pct"})
     return out, height, reference
+
+
+def _updates(path: Path) -> pd.DataFrame:
+    rows = [line.split() for line in _lines(path) if line[:4].isdigit()]
+    try:
+        table = pd.DataFrame(
+            [
+                (pd.to_datetime(day, format="%Y-%j"), float(kcb), float(height), float(cover))
+                for day, kcb, height, cover in rows
+            ],
+            columns=["date", "kcb", "height_m", "fcover"],
+        )
+    except ValueError as error:
+        raise ContractError(
+            f"a line cannot be read ({error})", where=str(path), do="Year-DOY, Kcb, h and fc are needed"
+        ) from error
+    if not len(table):
+        raise ContractError("no line of values", where=str(path), do="Is it a pyfao56 update file?")
+    return table
 
 
 def _irrigation(path: Path) -> pd.DataFrame:

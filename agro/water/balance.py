@@ -78,6 +78,8 @@ class Balance:
     drainage_mm: np.ndarray
     #: Depletion taken over by growing roots, less what passes below them; 0 without ``taw_full_mm``.
     root_growth_mm: np.ndarray
+    #: Depletion down to the deepest roots; ``dr_mm`` without ``taw_full_mm``, as the soil below is then at field capacity.
+    dr_full_mm: np.ndarray
 
 
 def runoff_mm(
@@ -183,6 +185,7 @@ def run_balance(
         for name, value in (
             ("dr_mm", dr), ("de_mm", de), ("raw_mm", raw), ("p_frac", p), ("ks", ks), ("ke", ke), ("kr", kr),
             ("eta_mm", eta), ("etc_mm", etc), ("runoff_mm", runoff), ("drainage_mm", drainage), ("root_growth_mm", growth),
+            ("dr_full_mm", dr_full if full is not None else dr),
         ):  # fmt: skip
             out[name][day] = value
     return Balance(**out)

@@ -16,8 +16,9 @@ from agro.schema.tables import validate
 
 #: Solar constant, MJ m-2 min-1 (eq. 21).
 SOLAR_CONSTANT = 0.0820
-#: Stefan-Boltzmann, MJ K-4 m-2 d-1 (eq. 39).
-STEFAN_BOLTZMANN = 4.903e-9
+#: Stefan-Boltzmann (MJ K-4 m-2 d-1) and the factor of the slope of the saturation curve, as each manual rounds them: FAO-56
+#: eq. 39 and 13, ASCE-EWRI 2005 eq. 17 and 5. They part by some 0.002 mm/d.
+STANDARDS = {"fao56": (4.903e-9, 4098.0 * 0.6108), "asce": (4.901e-9, 2503.0)}
 ALBEDO = 0.23
 #: Numerator and denominator constants of the daily standardised equation (ASCE-EWRI 2005, table 1).
 REFERENCE = {"short": (900.0, 0.34), "tall": (1600.0, 0.38)}
@@ -27,6 +28,7 @@ K_RS = 0.16
 DEFAULT_WIND_M_S = 2.0
 
 Array = Any
+Standard = Literal["fao56", "asce"]
 
 
 def pressure_kpa(elevation_m: Array) -> Array:
@@ -45,10 +47,10 @@ def saturation_kpa(temperature_c: Array) -> Array:
     return 0.6108 * np.exp(17.27 * t / (t + 237.3))
 
 
-def saturation_slope_kpa_c(temperature_c: Array) -> Array:
+def saturation_slope_kpa_c(temperature_c: Array, standard: Standard = "fao56") -> Array:
     """Slope of the saturation curve (eq. 13), kPa/C."""
     t = np.asarray(temperature_c, dtype=float)
-    return 4098.0 * saturation_kpa(t) / (t + 237.3) ** 2
+    return STANDARDS[standard][1] * np.exp(17.27 * t / (t + 237.3)) / (t + 237.3) ** 2
 
 
 def wind_at_2m(wind_m_s: Array, height_m: Array) -> Array:
@@ -89,11 +91,30 @@ def clear_sky_mj_m2(elevation_m: Array, extraterrestrial: Array) -> Array:
     return (0.75 + 2e-5 * np.asarray(elevation_m, dtype=float)) * extraterrestrial
 
 
-def net_longwave_mj_m2(tmin_c: Array, tmax_c: Array, vapour_kpa: Array, rs: Array, rso: Array) -> Array:
+def clear_sky_of_humid_air_mj_m2(
+    vapour_kpa: Array, elevation_m: Array, latitude_deg: Array, day_of_year: Array
+) -> Array:
+    """Clear-sky radiation with the air's humidity and the sun's height (ASCE-EWRI 2005 eq. D.1 to D.6), MJ m-2 d-1.
+
+    As the Ref-ET program computes it; the standardised equation itself takes :func:`clear_sky_mj_m2`.
+    """
+    latitude, day = np.radians(latitude_deg), np.asarray(day_of_year, dtype=float)
+    height = 0.85 + 0.3 * latitude * np.sin(2 * np.pi * day / 365.0 - 1.39) - 0.42 * latitude**2
+    sine = np.sin(np.maximum(height, 0.1))
+    pressure = pressure_kpa(elevation_m)
+    water_mm = 0.14 * np.asarray(vapour_kpa, dtype=float) * pressure + 2.1
+    beam = 0.98 * np.exp(-0.00146 * pressure / sine - 0.075 * (water_mm / sine) ** 0.4)
+    diffuse = np.where(beam >= 0.15, 0.35 - 0.36 * beam, 0.18 + 0.82 * beam)
+    return (beam + diffuse) * extraterrestrial_mj_m2(latitude_deg, day)
+
+
+def net_longwave_mj_m2(
+    tmin_c: Array, tmax_c: Array, vapour_kpa: Array, rs: Array, rso: Array, standard: Standard = "fao56"
+) -> Array:
     """Net outgoing longwave radiation (eq. 39), MJ m-2 d-1; Rs/Rso held within 0.3 .. 1 (ASCE-EWRI 2005)."""
     fourth = ((np.asarray(tmax_c) + 273.16) ** 4 + (np.asarray(tmin_c) + 273.16) ** 4) / 2
     relative = np.clip(np.asarray(rs) / np.asarray(rso), 0.3, 1.0)
-    return STEFAN_BOLTZMANN * fourth * (0.34 - 0.14 * np.sqrt(vapour_kpa)) * (1.35 * relative - 0.35)
+    return STANDARDS[standard][0] * fourth * (0.34 - 0.14 * np.sqrt(vapour_kpa)) * (1.35 * relative - 0.35)
 
 
 def actual_vapour_kpa(
@@ -134,17 +155,27 @@ def penman_monteith_mm(
     elevation_m: Array,
     day_of_year: Array,
     reference: Literal["short", "tall"] = "short",
+    standard: Standard = "fao56",
+    rso_mj_m2: Array | None = None,
 ) -> Array:
-    """Daily reference ET by Penman-Monteith (eq. 6; ASCE-EWRI 2005 eq. 1), mm/d, at least 0."""
+    """Daily reference ET by Penman-Monteith (eq. 6; ASCE-EWRI 2005 eq. 1), mm/d, at least 0.
+
+    ``standard`` chooses whose rounding of the constants is used; the tall reference exists in ASCE-EWRI 2005 alone.
+    ``rso_mj_m2`` takes the place of the clear-sky radiation of eq. 37.
+    """
     if reference not in REFERENCE:
         raise ContractError(f"unknown reference surface {reference!r}", do="Give short or tall")
     numerator, denominator = REFERENCE[reference]
     mean = (np.asarray(tmin_c, dtype=float) + np.asarray(tmax_c, dtype=float)) / 2
-    slope = saturation_slope_kpa_c(mean)
+    slope = saturation_slope_kpa_c(mean, standard)
     gamma = psychrometric_kpa_c(pressure_kpa(elevation_m))
-    rso = clear_sky_mj_m2(elevation_m, extraterrestrial_mj_m2(latitude_deg, day_of_year))
-    net = (1 - ALBEDO) * np.asarray(rs_mj_m2) - net_longwave_mj_m2(tmin_c, tmax_c, vapour_kpa, rs_mj_m2, rso)
-    deficit = (saturation_kpa(tmin_c) + saturation_kpa(tmax_c)) / 2 - vapour_kpa
+    if rso_mj_m2 is None:
+        rso_mj_m2 = clear_sky_mj_m2(elevation_m, extraterrestrial_mj_m2(latitude_deg, day_of_year))
+    net = (1 - ALBEDO) * np.asarray(rs_mj_m2) - net_longwave_mj_m2(
+        tmin_c, tmax_c, vapour_kpa, rs_mj_m2, rso_mj_m2, standard
+    )
+    # Air more than saturated is a slip of the sensor: no negative deficit.
+    deficit = np.maximum((saturation_kpa(tmin_c) + saturation_kpa(tmax_c)) / 2 - vapour_kpa, 0.0)
     et0 = (0.408 * slope * net + gamma * numerator / (mean + 273.0) * u2_m_s * deficit) / (
         slope + gamma * (1 + denominator * np.asarray(u2_m_s))
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agro.schema.errors import ContractError
 from agro.water.balance import Balance, Forcing, Soil, run_balance
+from agro.water.soil import available_water_mm
 
 DAYS, COLUMNS = 40, 6
 
@@ -30,7 +31,9 @@ def season(seed: int, days: int = DAYS, columns: int = COLUMNS) -> tuple[Forcing
     return forcing, soil, taw[0] * rng.random(columns), tew * rng.random(columns)
 
 
-def scalar_reference(forcing: Forcing, soil: Soil, column: int, dr: float, de: float) -> list[tuple[float, float, float]]:
+def scalar_reference(
+    forcing: Forcing, soil: Soil, column: int, dr: float, de: float
+) -> list[tuple[float, float, float]]:
     """FAO-56 chapters 7 and 8 for one column, written out plainly: (dr, eta, drainage) of each day."""
     fw, out = 1.0, []
     tew, rew, p0 = soil.tew_mm[column], soil.rew_mm[column], soil.depletion_p[column]
@@ -64,7 +67,13 @@ def test_each_day_closes(seed: int) -> None:
     forcing, soil, dr0, de0 = season(seed)
     done = run_balance(forcing, soil, dr0, de0)
     before = np.vstack((dr0, done.dr_mm[:-1]))
-    change = -(forcing.rain_mm - done.runoff_mm) - forcing.irrigation_mm + done.eta_mm + done.drainage_mm + done.root_growth_mm
+    change = (
+        -(forcing.rain_mm - done.runoff_mm)
+        - forcing.irrigation_mm
+        + done.eta_mm
+        + done.drainage_mm
+        + done.root_growth_mm
+    )
     assert np.abs(done.dr_mm - before - change).max() < 1e-6
     assert (done.dr_mm >= 0).all() and (done.dr_mm <= forcing.taw_mm + 1e-6).all()
     assert (done.drainage_mm >= 0).all() and (done.eta_mm >= 0).all()
@@ -78,7 +87,13 @@ def test_closes_with_the_soil_below_the_roots_and_runoff(seed: int) -> None:
     soil = dataclasses.replace(soil, taw_full_mm=full, curve_number=np.full(COLUMNS, 75.0))
     done = run_balance(forcing, soil, dr0, de0, dr_full0_mm=np.minimum(dr0 + 10, full))
     before = np.vstack((dr0, done.dr_mm[:-1]))
-    change = -(forcing.rain_mm - done.runoff_mm) - forcing.irrigation_mm + done.eta_mm + done.drainage_mm + done.root_growth_mm
+    change = (
+        -(forcing.rain_mm - done.runoff_mm)
+        - forcing.irrigation_mm
+        + done.eta_mm
+        + done.drainage_mm
+        + done.root_growth_mm
+    )
     assert np.abs(done.dr_mm - before - change).max() < 1e-6
     assert (done.runoff_mm <= forcing.rain_mm + 1e-12).all()
 
@@ -117,7 +132,25 @@ def test_a_gap_or_negative_rain_is_refused() -> None:
         Forcing(**{**values, "rain_mm": forcing.rain_mm - 1})
 
 
-def test_fao56_example_37_readily_available_water() -> None:
-    # FAO-56 Example 37 within its rounding: maize (Zr 1.2 m) and tomato (Zr 0.8 m) on silt, RAW = p TAW.
-    for zr, p, taw_per_m, raw in ((1.2, 0.55, 170, 112), (0.8, 0.40, 170, 54)):
-        assert p * taw_per_m * zr == pytest.approx(raw, abs=0.5)
+@pytest.mark.parametrize(
+    ("texture", "fc", "wp", "printed"),
+    [
+        ("loamy sand", 0.15, 0.06, {"onion": 11, "tomato": 29, "maize": 59}),
+        ("silt", 0.32, 0.15, {"onion": 20, "tomato": 54, "maize": 112}),
+        ("silty clay", 0.35, 0.23, {"onion": 14, "tomato": 38, "maize": 79}),
+    ],
+)
+def test_fao56_example_37_readily_available_water(texture: str, fc: float, wp: float, printed: dict[str, int]) -> None:
+    # FAO-56 Example 37: rooting depths 0.4, 0.8, 1.2 m and p 0.30, 0.40, 0.55; two layers of the same soil change nothing.
+    for crop, zr, p in (("onion", 0.4, 0.30), ("tomato", 0.8, 0.40), ("maize", 1.2, 0.55)):
+        top, bottom = np.array([0.5, 0.0]), np.array([1.0, 0.5])
+        taw = available_water_mm(top, bottom, np.full(2, fc), np.full(2, wp), np.zeros(2), np.array(zr))
+        assert p * float(taw) == pytest.approx(printed[crop], abs=0.8), (texture, crop)
+
+
+def test_available_water_of_layers_and_stones() -> None:
+    top, bottom = np.array([0.0, 0.3]), np.array([0.3, 1.0])
+    fc, wp, stones = np.array([0.30, 0.20]), np.array([0.10, 0.10]), np.array([0.0, 0.5])
+    depths = available_water_mm(top, bottom, fc, wp, stones, np.array([0.0, 0.3, 0.5, 2.0]))
+    # 200 mm/m above 0.3 m, 50 mm/m below; the lowest layer goes on.
+    np.testing.assert_allclose(depths, [0.0, 60.0, 70.0, 145.0])

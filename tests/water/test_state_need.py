@@ -40,9 +40,25 @@ def weather(rain: float = 0.0) -> pd.DataFrame:
     past = pd.date_range(START, AS_OF)
     rows = pd.DataFrame({"date": past, "member": -1, "is_forecast": False, "issued_at": past, "source": "station"})
     ahead = pd.date_range("2022-04-12", periods=7)
-    parts = [rows, *(pd.DataFrame({"date": ahead, "member": m, "is_forecast": True, "issued_at": pd.Timestamp(AS_OF), "source": "forecast"}) for m in range(4))]
+    parts = [
+        rows,
+        *(
+            pd.DataFrame(
+                {
+                    "date": ahead,
+                    "member": m,
+                    "is_forecast": True,
+                    "issued_at": pd.Timestamp(AS_OF),
+                    "source": "forecast",
+                }
+            )
+            for m in range(4)
+        ),
+    ]
     table = pd.concat(parts, ignore_index=True)
-    table = table.assign(site_id="s", tmin_c=10.0, tmax_c=24.0, rh_mean_pct=50.0, u2_m_s=2.0, rs_mj_m2=20.0, et0_mm=4.5, estimated=None)
+    table = table.assign(
+        site_id="s", tmin_c=10.0, tmax_c=24.0, rh_mean_pct=50.0, u2_m_s=2.0, rs_mj_m2=20.0, et0_mm=4.5, estimated=None
+    )
     table["rain_mm"] = np.where(table["is_forecast"], rain, 0.3)
     return validate(table, "weather")
 
@@ -51,7 +67,9 @@ def soil(table: gpd.GeoDataFrame) -> pd.DataFrame:
     return load_soil([SoilSpec(kind="texture", texture="loam")], __import__("pathlib").Path(), table, TEXTURES).soil
 
 
-def run(crops: dict[str, str], events: pd.DataFrame | None = None, rain: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
+def run(
+    crops: dict[str, str], events: pd.DataFrame | None = None, rain: float = 0.0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     table = parcels(crops)
     events = empty("irrigation") if events is None else validate(events, "irrigation")
     state = water_state(table, empty("series"), weather(rain), soil(table), events, CROPS, START, AS_OF)
@@ -61,7 +79,13 @@ def run(crops: dict[str, str], events: pd.DataFrame | None = None, rain: float =
 def test_water_state_closes_and_has_members() -> None:
     state, _ = run({"a": "wheat_winter", "b": "olive", "c": "sugar_beet"})
     for _, one in state[state["member"] == -1].groupby("parcel_uid"):
-        change = -(one["rain_mm"] - one["runoff_mm"]) - one["irrigation_mm"] + one["eta_mm"] + one["drainage_mm"] + one["root_growth_mm"]
+        change = (
+            -(one["rain_mm"] - one["runoff_mm"])
+            - one["irrigation_mm"]
+            + one["eta_mm"]
+            + one["drainage_mm"]
+            + one["root_growth_mm"]
+        )
         assert (one["dr_mm"].diff() - change).abs().max() < 1e-6
     assert set(state["member"]) == set(range(-1, MEMBERS))
     assert state[state["member"] >= 0]["is_forecast"].all()
@@ -70,7 +94,10 @@ def test_water_state_closes_and_has_members() -> None:
 
 def test_reported_water_lowers_depletion_by_its_net_depth() -> None:
     dry, _ = run({"a": "wheat_winter"})
-    wet, _ = run({"a": "wheat_winter"}, pd.DataFrame([{"parcel_uid": "a", "date": pd.Timestamp(AS_OF), "depth_mm": 20.0, "source": "reported"}]))
+    wet, _ = run(
+        {"a": "wheat_winter"},
+        pd.DataFrame([{"parcel_uid": "a", "date": pd.Timestamp(AS_OF), "depth_mm": 20.0, "source": "reported"}]),
+    )
     now = [t[(t["member"] == -1) & (t["date"] == pd.Timestamp(AS_OF))]["dr_mm"].iloc[0] for t in (dry, wet)]
     assert now[0] - now[1] == pytest.approx(20 * 0.75, abs=1.5)
 
@@ -108,5 +135,7 @@ def test_a_gap_in_the_weather_is_named() -> None:
 def test_a_parcel_without_soil_is_left_out_not_guessed() -> None:
     table = parcels({"a": "olive", "b": "olive"})
     known = soil(table)
-    state = water_state(table, empty("series"), weather(), known[known["parcel_uid"] == "a"], empty("irrigation"), CROPS, START, AS_OF)
+    state = water_state(
+        table, empty("series"), weather(), known[known["parcel_uid"] == "a"], empty("irrigation"), CROPS, START, AS_OF
+    )
     assert set(state["parcel_uid"]) == {"a"}
