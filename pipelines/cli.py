@@ -352,22 +352,13 @@ def status(workspace: WorkspaceOption = Path("demo"), as_json: JsonOption = Fals
     if not rows:
         out.print(f"Nothing in {workspace} yet. Run: agro demo --workspace {workspace}")
         return
-    from rich.table import Table
-
-    table = Table("region", "date", "parcels", "advice", "wait for a person", "scenes used", "left out", "published")
     for row in rows:
-        advice = ", ".join(f"{n} {a}" for a, n in row["actions"].items())
-        table.add_row(
-            row["region"],
-            row["date"],
-            str(row["parcels"]),
-            advice,
-            str(row["awaiting"]),
-            row["scenes"],
-            str(row["rejected"]),
-            "yes" if row["published"] else "no",
+        advice = ", ".join(f"{count} {action}" for action, count in row["actions"].items())
+        published = "published" if row["published"] else "not published"
+        out.print(
+            f"{row['region']}  {row['date']}  {row['parcels']} parcels: {advice}; {row['awaiting']} wait for a person; "
+            f"{row['scenes']} scenes used; {row['rejected']} left out; {published}"
         )
-    out.print(table)
 
 
 @app.command("app")

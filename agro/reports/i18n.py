@@ -53,6 +53,10 @@ _UNITS = ("m3_ha", "t_ha", "q_ha", "m3_h", "mm", "m3", "ha", "pct")
 _PLURAL_COMMENT = re.compile(r"plural:\s*(\w+)")
 
 
+#: Two stops at the end of a sentence, with direction marks between them or not; not the three of an ellipsis.
+_TWO_STOPS = re.compile(r"(?<!\.)\.([\u2066-\u2069\u200e\u200f]*)\.(?=\s|$)")
+
+
 class Shown(str):
     """Text already in the form that is shown: as a parameter of another sentence it is set as it is."""
 
@@ -214,7 +218,8 @@ class Translator:
         try:
             if entry.counted is not None:
                 form = entry.forms[self._plural_index(params[entry.counted])]
-            return Shown(form.format_map(_Formatted(self, params)))
+            # A short date may end in a stop of its own, as in "18 avr.".
+            return Shown(_TWO_STOPS.sub(r".\1", form.format_map(_Formatted(self, params))))
         except KeyError as error:
             raise ContractError(
                 f"{key!r} needs the parameter {error.args[0]!r}", where="message", do="Give the parameter"

@@ -39,7 +39,19 @@ def test_every_parcel_has_advice_and_every_table_its_provenance(week: WeeklyResu
     run = run_of(week)
     records = run.advice()
     assert {r.parcel_uid for r in records} == set(run.read("parcels")["parcel_uid"])
-    for name in ("observations", "series", "phenology", "weather", "soil", "irrigation", "water", "need", "yield", "advice", "scenes"):
+    for name in (
+        "observations",
+        "series",
+        "phenology",
+        "weather",
+        "soil",
+        "irrigation",
+        "water",
+        "need",
+        "yield",
+        "advice",
+        "scenes",
+    ):
         assert read_provenance(run.path / f"{name}.parquet").artefact == name
     assert all(r.simulated for r in records)
     assert {r.action for r in records} >= {"irrigate", "hold", "abstain"}
@@ -75,7 +87,9 @@ def test_faults_of_the_sample_are_met(week: WeeklyResult) -> None:
 def test_no_step_in_the_index_where_the_offset_begins(week: WeeklyResult) -> None:
     observations = run_of(week).read("observations")
     olive = run_of(week).read("parcels").query("`agro:crop` == 'olive'")["parcel_uid"]
-    ndvi = observations[(observations["index"] == "ndvi") & observations["usable"] & observations["parcel_uid"].isin(olive)]
+    ndvi = observations[
+        (observations["index"] == "ndvi") & observations["usable"] & observations["parcel_uid"].isin(olive)
+    ]
     before = ndvi[(ndvi["date"] >= "2022-01-05") & (ndvi["date"] < "2022-01-25")]["mean"].median()
     after = ndvi[(ndvi["date"] >= "2022-01-25") & (ndvi["date"] < "2022-02-14")]["mean"].median()
     assert abs(before - after) < 0.05
@@ -101,7 +115,9 @@ def test_escalated_advice_is_not_published(week: WeeklyResult) -> None:
             assert record.advice_id not in text or '"amount_mm": null' in text
 
 
-def test_the_same_inputs_give_the_same_bytes_and_nothing_is_read_twice(week: WeeklyResult, sample_tiles: Path, tmp_path: Path) -> None:
+def test_the_same_inputs_give_the_same_bytes_and_nothing_is_read_twice(
+    week: WeeklyResult, sample_tiles: Path, tmp_path: Path
+) -> None:
     again = run_weekly(sample_tiles, AS_OF, tmp_path, languages=("en",))
     first = week.workspace / week.region_id
     assert tree_digest(first) == tree_digest(tmp_path / again.region_id)
@@ -112,7 +128,21 @@ def test_the_same_inputs_give_the_same_bytes_and_nothing_is_read_twice(week: Wee
 
 @pytest.mark.slow
 def test_a_killed_run_is_taken_up_again(week: WeeklyResult, sample_tiles: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipelines.cli", "run", "weekly", "-r", str(sample_tiles), "-d", AS_OF.isoformat(), "-w", str(tmp_path), "-l", "en"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli",
+        "run",
+        "weekly",
+        "-r",
+        str(sample_tiles),
+        "-d",
+        AS_OF.isoformat(),
+        "-w",
+        str(tmp_path),
+        "-l",
+        "en",
+    ]
     units = tmp_path / "sample-haouz" / "units"
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -197,7 +227,9 @@ def test_bad_rows_cost_a_line_each_and_no_more(sample_tiles: Path, tmp_path: Pat
         ({"colour": "green"}, ConfigError, "colour"),
     ],
 )  # fmt: skip
-def test_a_wrong_region_says_what_where_and_what_to_do(sample_tiles: Path, tmp_path: Path, changes: dict[str, object], error: type[AgroError], said: str) -> None:
+def test_a_wrong_region_says_what_where_and_what_to_do(
+    sample_tiles: Path, tmp_path: Path, changes: dict[str, object], error: type[AgroError], said: str
+) -> None:
     region = link_region(sample_tiles, tmp_path / "region", **changes)
     with pytest.raises(error, match=said) as caught:
         run_weekly(region, AS_OF, tmp_path / "w")

@@ -14,7 +14,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import HOSTILE_NAMES, ISSUED, World, provenance
+from fake_run import HOSTILE_NAMES, ISSUED, World, provenance
 from pypdf import PdfReader
 
 from agro.reports.i18n import LANGUAGES, Translator, clean_text
@@ -64,7 +64,7 @@ def pdf_text(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def edition(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, dict[str, Path]]:
-    from conftest import make_world
+    from fake_run import make_world
 
     world = make_world(tmp_path_factory.mktemp("edition"))
     return world, go(world, *LANGUAGES)
