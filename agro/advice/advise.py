@@ -91,7 +91,7 @@ def _message(facts: Facts, rule: Rule, fields: Mapping[str, Any]) -> Message:
         if rule.message == "advice.hold_rainfed":
             return Message(key=rule.message)
         # At the trigger already and held all the same: rain lifts it, what counts is when it comes back.
-        ahead = None if facts.values["season_over"] else facts.values.get("next_trigger_d")
+        ahead = None if facts.no_crop else facts.values.get("next_trigger_d")
         return Message(key="advice.hold", params={"days": facts.outlook_d if ahead is None else ahead})
     slot = "what" if rule.action == "inspect" else "why"
     return Message(key=f"advice.{rule.action}", params={slot: rule.message, **_abstain_params(facts, rule)})
@@ -139,11 +139,11 @@ def _escalation(
         if facts.weather_is_average:
             found.append(Message(key="escalate.fallback_weather", params={"source": facts.weather_source}))
         width, raw = facts.need["dr_high_mm"] - facts.need["dr_low_mm"], facts.need["raw_mm"]
-        if facts.values["irrigated"] and not facts.values["season_over"] and width > raw:
+        if facts.values["irrigated"] and not facts.no_crop and width > raw:
             found.append(
                 Message(key="escalate.interval_wide", params={"width_mm": round(width, 0), "raw_mm": round(raw, 0)})
             )
-    if label == "low" and facts.values["irrigated"] and not facts.values["season_over"]:
+    if label == "low" and facts.values["irrigated"] and not facts.no_crop:
         found.append(Message(key="escalate.low_confidence", params={"confidence_pct": round(score * 100)}))
     unique: dict[str, Message] = {}
     for message in found:
@@ -211,6 +211,8 @@ def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date)
             add("canopy_declining", 0.4, -1, change=round(v["ndvi_change"], 2))
     if v["season_over"]:
         add("near_harvest", 1.0, -1)
+    if v["not_sown"]:
+        add("not_sown", 1.0, -1)
     if not v["may_fall"] and v["ndvi_change"] is not None and v["ndvi_change"] <= limits["fall_14d"]:
         add("canopy_declining", 0.7, 1, change=round(v["ndvi_change"], 2))
     if v["ndvi_change"] is not None and v["ndvi_change"] >= 0.05:

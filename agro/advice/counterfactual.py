@@ -31,7 +31,7 @@ def counterfactual(
     if facts.need is None or facts.outlook is None:
         return None
     before = rules.decide(facts.values, limits)
-    if before.action not in {"irrigate", "hold"} or not facts.values["irrigated"] or facts.values["season_over"]:
+    if before.action not in {"irrigate", "hold"} or not facts.values["irrigated"] or facts.no_crop:
         return None
     sign = 1.0 if before.action == "irrigate" else -1.0
     most = float(facts.need["taw_mm"])

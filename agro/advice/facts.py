@@ -80,6 +80,11 @@ class Facts:
         """Whether the week past or ahead rests on climatology."""
         return "climatology" in self.weather_source
 
+    @property
+    def no_crop(self) -> bool:
+        """Whether the field of an annual crop lies bare, before sowing or after the season."""
+        return bool(self.values["season_over"] or self.values["not_sown"])
+
     def shifted(self, water_mm: float) -> Facts:
         """The same parcel with so much more water in the root zone (less where negative), every course moved by it."""
         if self.need is None or self.outlook is None:
@@ -176,6 +181,7 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
             "has_soil": uid in soil_of,
             "irrigated": row["agro:irrigation"] != "rainfed",
             "season_over": late == "over",
+            "not_sown": late == "before",
             "may_fall": late != "no" or crop.kind == "cut",
             "ndvi": ndvi,
             "ndvi_change": _number(change.get(uid)),
@@ -233,11 +239,13 @@ def _outlook(water: pd.DataFrame) -> Outlook:
 
 def _late(
     crop: Crop, sowing: Any, today: pd.Timestamp, season: Any, ndvi: float | None, bare_ndvi: float
-) -> Literal["no", "late", "over"]:
-    """``late`` when an annual crop may be ripening, ``over`` when its field is bare after the season."""
+) -> Literal["no", "before", "late", "over"]:
+    """``late`` when an annual crop may be ripening, ``over`` when its field is bare after the season, ``before`` sowing."""
     if crop.kind != "annual":
         return "no"
     bare = ndvi is None or ndvi < bare_ndvi
+    if not pd.isna(sowing) and pd.Timestamp(sowing) > today and bare:
+        return "before"
     if season is not None and not pd.isna(season["end_date"]) and bare:
         # A crop sown after that season has ended is not over, it has not begun.
         return "no" if not pd.isna(sowing) and pd.Timestamp(sowing) > season["end_date"] else "over"

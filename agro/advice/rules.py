@@ -29,6 +29,7 @@ FACTS = frozenset(
         "irrigated",
         "reported",
         "season_over",
+        "not_sown",
         "may_fall",
         "stress_days",
         "ndvi",

@@ -36,6 +36,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "reason.canopy_growing": ("change",),
     "reason.canopy_declining": ("change",),
     "reason.near_harvest": (),
+    "reason.not_sown": (),
     "reason.no_irrigation_record": ("days",),
     # confidence
     "confidence.clear_age": ("days",),

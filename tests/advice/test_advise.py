@@ -46,6 +46,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("far from RAW", {"dr": 20.0}, "hold", "advice.hold"),
     ("rainfed", {"irrigation": "rainfed", "dr": 90.0}, "hold", "advice.hold_rainfed"),
     ("harvested", {"dr": 120.0, "ndvi": 0.15, "season_end": "2022-04-01"}, "hold", "advice.hold"),
+    ("not sown yet", {"dr": 120.0, "ndvi": 0.15, "sowing": "2022-05-01"}, "hold", "advice.hold"),
     ("ripe and dry", {"dr": 120.0, "ndvi": 0.2, "sowing": "2021-11-20"}, "hold", "advice.hold"),
 ]  # fmt: skip
 
@@ -87,6 +88,12 @@ def test_every_message_is_in_the_catalogue_with_its_parameters(facts: dict[str, 
 def test_hold_after_rain_says_when_the_trigger_comes_back() -> None:
     assert one(dr=85.0, rain=20.0).message.params == {"days": 5}  # 85 + 3 d - 20 reaches 80 on day 5
     assert one(dr=20.0).message.params == {"days": 7}  # not within the outlook
+
+
+def test_sowing_ahead_is_the_reason_to_hold() -> None:
+    record = one(dr=120.0, ndvi=0.15, sowing="2022-05-01")
+    assert record.reasons[0].message.key == "reason.not_sown"
+    assert one(dr=120.0, ndvi=0.7, sowing="2022-05-01").action == "irrigate"  # something green stands there
 
 
 def test_harvest_is_the_reason_to_hold() -> None:
