@@ -204,7 +204,7 @@ def test_sixty_parcels_and_dates_take_a_moment(looks, wheat):
     random = np.random.default_rng(5)
     days = np.arange(0, 300, 5)
     table = pd.concat([looks(days, wheat(days) + random.normal(0, 0.02, 60), uid=f"p{k}") for k in range(60)])
-    begin = time.perf_counter()
+    begin = time.process_time()
     series = smooth(table, day(300))
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
     assert len(series) == 60 * 301
