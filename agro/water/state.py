@@ -296,8 +296,9 @@ def _weather_members(
                 1 + ET0_SD * draws["et0"][member + 1], 0.2, None
             )
             rain[known:, member + 1] = tables["rain_mm"][name].to_numpy()
-        if (ahead["source"] == "climatology").all():
-            rain[known:] *= np.clip(1 + CLIMATOLOGY_RAIN_SD * draws["rain"], 0.0, None)
+        ahead_by_climate = ahead.groupby("date")["source"].agg(lambda s: (s == "climatology").all()).reindex(days[known:])
+        doubt = np.where(ahead_by_climate.to_numpy(dtype=bool)[:, None], CLIMATOLOGY_RAIN_SD, 0.0)
+        rain[known:] *= np.clip(1 + doubt * draws["rain"], 0.0, None)
     return et0, rain
 
 

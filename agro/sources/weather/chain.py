@@ -34,7 +34,8 @@ def load_weather(
 
     Observed days take the first link that has temperatures and rain for the day (the issue day's own
     observation is known; nothing later is read). The days after come from the newest forecast issued on or
-    before `as_of`, else from climatology as one expected course.
+    before `as_of` that has the next day; days that it does not reach, and all of them where there is no forecast, come from
+    climatology as one expected course.
 
     Parameters
     ----------
@@ -54,8 +55,12 @@ def load_weather(
     NoDataError
         Days that no link covers; they are named.
     ConfigError
-        A file that is absent or not a table.
+        A file that is absent or not a table, an unknown option, or `start` after `as_of`.
     """
+    if start > as_of:
+        raise ConfigError(
+            f"the period begins on {start}, after {as_of}", where="weather", do="Correct season_start or the date"
+        )
     rejected: list[dict[str, str]] = []
     days = pd.date_range(start, as_of, freq="D")
     ahead = pd.date_range(as_of + timedelta(days=1), periods=outlook_d, freq="D")
@@ -66,9 +71,9 @@ def load_weather(
         try:
             if spec.kind == "forecast":
                 if outlook is None:
-                    outlook = _forecast(path, spec, as_of, ahead, rejected)
+                    outlook = _forecast(path, spec, as_of, ahead, place, rejected)
                 continue
-            table = _station(path, spec, as_of, rejected) if spec.kind == "station" else climatology(path, days)
+            table = _station(path, spec, as_of, place, rejected) if spec.kind == "station" else climatology(path, days)
         except AgroError as error:
             if isinstance(error, ConfigError):
                 raise
@@ -93,64 +98,129 @@ def load_weather(
         )  # fmt: skip
     past = observed.reset_index(names="date").assign(member=-1, is_forecast=False)
     past["issued_at"] = past["date"]
-    if outlook is None:
-        outlook = _normal_outlook(specs, folder, ahead, as_of)
-    parts = [past] if outlook is None else [past, outlook]
+    parts = [past, *_outlook(outlook, specs, folder, ahead, as_of, rejected)]
     table = pd.concat(parts, ignore_index=True)
     table["site_id"], table["et0_mm"], table["estimated"] = place.id, np.nan, None
     found = validate(table, "weather", "weather chain")
     return WeatherResult(found, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
 
 
-def _station(path: Path, spec: WeatherSpec, as_of: date, rejected: list[dict[str, str]]) -> pd.DataFrame:
+def _wind_height_m(spec: WeatherSpec) -> float:
+    """Height of the anemometer from the options, which hold nothing else."""
+    unknown = set(spec.options) - {"wind_height_m"}
+    if unknown:
+        raise ConfigError(
+            f"unknown option {', '.join(sorted(unknown))}", where=f"weather {spec.path}", do="Known: wind_height_m"
+        )
+    told = spec.options.get("wind_height_m", 2.0)
+    if not isinstance(told, (int, float)) or isinstance(told, bool) or not 0.5 <= told <= 100:
+        raise ConfigError(
+            f"wind_height_m {told!r}", where=f"weather {spec.path}", do="Give metres above ground, 0.5 to 100"
+        )
+    return float(told)
+
+
+def _station(path: Path, spec: WeatherSpec, as_of: date, place: Place, rejected: list[dict[str, str]]) -> pd.DataFrame:
     table = read_csv(path, ("date",))
-    mine: list[dict[str, str]] = []
-    values = daily_values(table, path, float(spec.options.get("wind_height_m", 2.0)), mine)
-    rejected.extend(mine)
+    values = daily_values(table, path, _wind_height_m(spec), place.latitude, place.elevation_m, rejected)
     return values[values["date"] <= pd.Timestamp(as_of)]
 
 
+def _note(name: str, reason: str, remedy: str) -> dict[str, str]:
+    return {"input": "weather", "item": name, "reason": reason, "remedy": remedy}
+
+
 def _forecast(
-    path: Path, spec: WeatherSpec, as_of: date, ahead: pd.DatetimeIndex, rejected: list[dict[str, str]]
+    path: Path, spec: WeatherSpec, as_of: date, ahead: pd.DatetimeIndex, place: Place, rejected: list[dict[str, str]]
 ) -> pd.DataFrame | None:
+    """Rows of the newest forecast known, of the members that reach furthest without a gap from the day after `as_of`."""
     table = read_csv(path, ("date", "issued_at", "member"))
+    height = _wind_height_m(spec)
     issued = pd.to_datetime(table["issued_at"], errors="coerce", format="ISO8601").dt.normalize()
-    known = table[
-        (issued <= pd.Timestamp(as_of)) & (issued >= pd.Timestamp(as_of) - pd.Timedelta(days=MAX_FORECAST_AGE_D))
-    ]
-    if not len(known):
+    if issued.isna().any():
         rejected.append(
-            {
-                "input": "weather",
-                "item": path.name,
-                "reason": f"no forecast issued within {MAX_FORECAST_AGE_D} days before {as_of}",
-                "remedy": "Climatology is used for the outlook",
-            }
+            _note(
+                path.name, f"issued_at of {int(issued.isna().sum())} row(s) is not a date", "Write dates as YYYY-MM-DD"
+            )
         )
+    members = pd.to_numeric(table["member"], errors="coerce")
+    wrong = members.isna() | (members % 1 != 0) | (members < 0)
+    if wrong.any():
+        raise ConfigError(
+            f"member {table['member'][wrong].iloc[0]!r}", where=str(path), do="Number the members 0, 1, 2 ..."
+        )
+    oldest = pd.Timestamp(as_of) - pd.Timedelta(days=MAX_FORECAST_AGE_D)
+    known = (issued <= pd.Timestamp(as_of)) & (issued >= oldest)
+    if not known.any():
+        rejected.append(
+            _note(
+                path.name, f"no forecast issued within {MAX_FORECAST_AGE_D} days before {as_of}", "Climatology is used for the outlook"
+            )
+        )  # fmt: skip
         return None
-    newest = known[issued[known.index] == issued[known.index].max()].assign(issued_at=issued[known.index].max())
-    values = daily_values(newest, path, float(spec.options.get("wind_height_m", 2.0)), rejected)
+    newest = issued[known].max()
+    rows = table[issued == newest].assign(issued_at=newest, member=members[issued == newest].astype(int))
+    values = daily_values(rows, path, height, place.latitude, place.elevation_m, rejected)
     values = values[values["date"].isin(ahead) & values[list(REQUIRED)].notna().all(axis=1)]
-    counts = values.groupby("member")["date"].nunique()
-    whole = counts.index[counts == len(ahead)]
-    if not len(whole):
+    reach = {
+        int(member): _days_without_gap(set(values["date"][values["member"] == member]), ahead)
+        for member in np.unique(values["member"])
+    }
+    longest = max(reach.values(), default=0)
+    if not longest:
         rejected.append(
-            {
-                "input": "weather",
-                "item": path.name,
-                "reason": f"no member covers the {len(ahead)} days after {as_of}",
-                "remedy": "Climatology is used for the outlook",
-            }
+            _note(
+                path.name,
+                f"the forecast of {newest:%Y-%m-%d} lacks the day after {as_of}",
+                "Climatology is used for the outlook",
+            )
         )
         return None
-    return values[values["member"].isin(whole)].assign(is_forecast=True, source="forecast")
+    whole = [member for member, days in reach.items() if days == longest]
+    short = len(reach) - len(whole)
+    if longest < len(ahead) or short:
+        rejected.append(
+            _note(
+                path.name, f"the forecast of {newest:%Y-%m-%d} reaches {longest} of {len(ahead)} days"
+                + (f", {short} member(s) even less" if short else ""),
+                "Climatology is used for the days after; members that end before the others are not used",
+            )
+        )  # fmt: skip
+    kept = values[values["member"].isin(whole) & (values["date"] <= ahead[longest - 1])]
+    return kept.assign(is_forecast=True, source="forecast")
 
 
-def _normal_outlook(
-    specs: Sequence[WeatherSpec], folder: Path, ahead: pd.DatetimeIndex, as_of: date
-) -> pd.DataFrame | None:
-    for spec in specs:
-        if spec.kind == "climatology":
-            table = climatology((folder / spec.path).resolve(), ahead)
-            return table.assign(member=0, is_forecast=True, source="climatology", issued_at=pd.Timestamp(as_of))
-    return None
+def _days_without_gap(dates: set[pd.Timestamp], ahead: pd.DatetimeIndex) -> int:
+    for count, day in enumerate(ahead):
+        if day not in dates:
+            return count
+    return len(ahead)
+
+
+def _outlook(
+    forecast: pd.DataFrame | None,
+    specs: Sequence[WeatherSpec],
+    folder: Path,
+    ahead: pd.DatetimeIndex,
+    as_of: date,
+    rejected: list[dict[str, str]],
+) -> list[pd.DataFrame]:
+    """The forecast, and climatology for the days that it does not reach, for each of its members."""
+    rest = ahead if forecast is None else ahead[ahead > forecast["date"].max()]
+    if not len(rest):
+        return [] if forecast is None else [forecast]
+    spec = next((s for s in specs if s.kind == "climatology"), None)
+    if spec is None:
+        rejected.append(
+            _note(
+                "outlook",
+                f"no weather ahead from {rest[0]:%Y-%m-%d}",
+                "End the chain with a climatology, or get a newer forecast",
+            )
+        )
+        return [] if forecast is None else [forecast]
+    table = climatology((folder / spec.path).resolve(), rest)
+    normal = table.assign(is_forecast=True, source="climatology", issued_at=pd.Timestamp(as_of))
+    if forecast is None:
+        return [normal.assign(member=0)]
+    return [forecast, *(normal.assign(member=member) for member in sorted(forecast["member"].unique()))]

@@ -9,11 +9,19 @@ import numpy as np
 import pandas as pd
 
 from agro.schema.errors import ConfigError, NoDataError
+from agro.water.reference_et import (
+    actual_vapour_kpa,
+    clear_sky_mj_m2,
+    extraterrestrial_mj_m2,
+    saturation_kpa,
+    wind_at_2m,
+)
 
 #: Contract column -> names met in files.
 ALIASES: dict[str, tuple[str, ...]] = {
     "tmin_c": ("tmin_c", "tmin"), "tmax_c": ("tmax_c", "tmax"), "rh_mean_pct": ("rh_mean_pct", "rh_pct", "rh"),
-    "rhmin_pct": ("rhmin_pct",), "rhmax_pct": ("rhmax_pct",), "wind": ("u2_m_s", "wind_2m_m_s", "wind_m_s"),
+    "rhmin_pct": ("rhmin_pct",), "rhmax_pct": ("rhmax_pct",), "tdew_c": ("tdew_c", "tdew"),
+    "vapour_pressure_kpa": ("vapour_pressure_kpa",), "wind": ("u2_m_s", "wind_2m_m_s", "wind_m_s"),
     "rs_mj_m2": ("rs_mj_m2", "rs_mj_m2_d"), "rain_mm": ("rain_mm", "rain"),
 }  # fmt: skip
 VALUES = ("tmin_c", "tmax_c", "rh_mean_pct", "u2_m_s", "rs_mj_m2", "rain_mm")
@@ -29,6 +37,8 @@ LIMITS = {
     "rs_mj_m2": (0, 45),
     "rain_mm": (0, 500),
 }
+#: More radiation than this multiple of the clear sky's (FAO-56 eq. 37) is a fault of the sensor or of the unit.
+CLEAR_SKY_SHARE = 1.2
 CLIMATOLOGY_COLUMNS = ("month", "tmax_c", "tmin_c", "rh_pct", "wind_2m_m_s", "rs_mj_m2_d", "rain_mm_month")
 
 
@@ -58,8 +68,19 @@ def read_csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def daily_values(table: pd.DataFrame, path: Path, wind_height_m: float, rejected: list[dict[str, str]]) -> pd.DataFrame:
+def daily_values(
+    table: pd.DataFrame,
+    path: Path,
+    wind_height_m: float,
+    latitude_deg: float,
+    elevation_m: float,
+    rejected: list[dict[str, str]],
+) -> pd.DataFrame:
     """Contract columns of a daily table; impossible values become NaN and are listed.
+
+    Humidity is the mean that gives the day's vapour pressure (FAO-56 eq. 19): vapour pressure or dew point where the file has
+    them, else the daily extremes (eq. 17), else the mean as told. The mean of the extremes is not that: it overstates the
+    vapour of a dry climate.
 
     Returns
     -------
@@ -82,20 +103,70 @@ def daily_values(table: pd.DataFrame, path: Path, wind_height_m: float, rejected
         source = found[name]
         if source is None:
             return pd.Series(np.nan, index=table.index)
-        numbers = pd.to_numeric(table[source], errors="coerce")
+        numbers = pd.to_numeric(table[source], errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
+        told = table[source].notna() & numbers.isna() & ~bad
+        for row in np.flatnonzero(told.to_numpy())[:50]:
+            said = table[source].iloc[row]
+            if str(said).strip():
+                rejected.append(
+                    _row(
+                        path,
+                        f"{dates.iloc[row]:%Y-%m-%d} {source}",
+                        f"{said!r} is not a number",
+                        "Taken as missing; correct the record",
+                    )
+                )
         return numbers.mask(numbers.isin(MISSING_CODES))
 
     for name in ("tmin_c", "tmax_c", "rs_mj_m2", "rain_mm"):
         out[name] = column(name)
-    mean = column("rh_mean_pct")
-    out["rh_mean_pct"] = mean.fillna((column("rhmin_pct") + column("rhmax_pct")) / 2)
     # FAO-56 eq. 47.
-    factor = 1.0 if found["wind"] in {"u2_m_s", "wind_2m_m_s"} else 4.87 / np.log(67.8 * wind_height_m - 5.42)
-    out["u2_m_s"] = column("wind") * factor
+    at_two = found["wind"] in {"u2_m_s", "wind_2m_m_s"}
+    out["u2_m_s"] = column("wind") if at_two else wind_at_2m(column("wind"), wind_height_m)
+    out["rh_mean_pct"] = column("rh_mean_pct")
+    given = {name: column(name) for name in ("rhmin_pct", "rhmax_pct", "tdew_c", "vapour_pressure_kpa")}
+    nothing = pd.concat(given, axis=1).drop(columns="rhmin_pct").isna().all(axis=1)
+    vapour = (
+        given["vapour_pressure_kpa"]
+        .fillna(
+            pd.Series(
+                actual_vapour_kpa(
+                    out["tmin_c"],
+                    out["tmax_c"],
+                    rhmin_pct=given["rhmin_pct"],
+                    rhmax_pct=given["rhmax_pct"],
+                    tdew_c=given["tdew_c"],
+                ),
+                index=table.index,
+            )
+        )
+        .mask(nothing | (given["vapour_pressure_kpa"].isna() & given["tdew_c"].isna() & given["rhmin_pct"].isna()))
+    )
+    mean = 200.0 * vapour / (saturation_kpa(out["tmin_c"]) + saturation_kpa(out["tmax_c"]))
+    # A dew point somewhat above the minimum temperature is common in the records; only rounding may pass 100 so.
+    out["rh_mean_pct"] = mean.mask((mean > 100) & (mean <= 103), 100.0).fillna(out["rh_mean_pct"])
     for name in ("issued_at", "member"):
         if name in table.columns:
             out[name] = table[name]
-    return _checked(out[~bad], path, rejected)
+    checked = _checked(out[~bad], path, rejected)
+    return _under_the_sky(checked, path, latitude_deg, elevation_m, rejected)
+
+
+def _under_the_sky(
+    out: pd.DataFrame, path: Path, latitude_deg: float, elevation_m: float, rejected: list[dict[str, str]]
+) -> pd.DataFrame:
+    """Radiation that no sky lets through becomes missing."""
+    clear = clear_sky_mj_m2(elevation_m, extraterrestrial_mj_m2(latitude_deg, out["date"].dt.day_of_year.to_numpy()))
+    beyond = out["rs_mj_m2"] > CLEAR_SKY_SHARE * clear
+    for row, sky in zip(out[beyond].itertuples(), clear[beyond.to_numpy()], strict=True):
+        rejected.append(
+            _row(
+                path, f"{row.date:%Y-%m-%d} rs_mj_m2", f"{row.rs_mj_m2:g} is above the clear sky's {sky:.1f} MJ/m2",
+                "Taken as missing; check the unit (MJ/m2 a day) and the sensor",
+            )
+        )  # fmt: skip
+    out["rs_mj_m2"] = out["rs_mj_m2"].mask(beyond)
+    return out
 
 
 def _checked(out: pd.DataFrame, path: Path, rejected: list[dict[str, str]]) -> pd.DataFrame:
@@ -140,12 +211,22 @@ def climatology(path: Path, dates: pd.DatetimeIndex) -> pd.DataFrame:
         A month is absent or a normal is impossible.
     """
     table = read_csv(path, CLIMATOLOGY_COLUMNS)
-    if sorted(table["month"]) != list(range(1, 13)):
+    if sorted(pd.to_numeric(table["month"], errors="coerce").fillna(0)) != list(range(1, 13)):
         raise ConfigError("months 1 to 12 are needed, once each", where=str(path), do="Complete the table")
     table = table.sort_values("month")
     numbers = table[list(CLIMATOLOGY_COLUMNS)].apply(pd.to_numeric, errors="coerce")
-    if numbers.isna().any().any() or (table["tmin_c"] > table["tmax_c"]).any() or (table["rain_mm_month"] < 0).any():
-        raise ConfigError("a normal is missing or impossible", where=str(path), do="Correct the table")
+    for name, contract in zip(
+        CLIMATOLOGY_COLUMNS[1:], ("tmax_c", "tmin_c", "rh_mean_pct", "u2_m_s", "rs_mj_m2", "rain_mm"), strict=True
+    ):
+        low, high = LIMITS[contract] if contract != "rain_mm" else (0, 2000)
+        wrong = ~numbers[name].between(low, high)
+        if wrong.any():
+            month, said = table.loc[wrong, "month"].iloc[0], table.loc[wrong, name].iloc[0]
+            raise ConfigError(
+                f"{name} of month {month} is {said}", where=str(path), do=f"Give a number within {low} .. {high}"
+            )
+    if (numbers["tmin_c"] > numbers["tmax_c"]).any():
+        raise ConfigError("a month's tmin_c is above its tmax_c", where=str(path), do="Correct the table")
     middle = np.array([15.5 + 30.4375 * (m - 1) for m in range(1, 13)])
     around = np.concatenate((middle[-1:] - 365.25, middle, middle[:1] + 365.25))
     day = dates.day_of_year.to_numpy()
