@@ -162,10 +162,10 @@ def _why_no_advice(facts: Facts, rule: Rule) -> Message:
 
 def _green_but_stressed(facts: Facts, limits: Mapping[str, float]) -> bool:
     """Canopy and balance contradict each other, whatever the rule made of it."""
-    days, ndvi = facts.values.get("stress_days"), facts.values["ndvi"]
+    days, ndvi = facts.values.get("long_stress_d"), facts.values["ndvi"]
     if days is None or ndvi is None or not facts.values["irrigated"]:
         return False
-    return bool(days >= limits["stress_days"] and ndvi >= limits["green_ndvi"])
+    return bool(days >= limits["doubtful_stress"] and ndvi >= limits["green_ndvi"])
 
 
 def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date) -> tuple[Reason, ...]:

@@ -119,7 +119,7 @@ def test_average_weather_is_low_and_escalated(facts: dict[str, Any]) -> None:
         ({"soil_source": "texture_default:loam"}, "escalate.default_soil"),
         ({"age": 11}, "escalate.clear_look_old"),
         ({"spread": 90.0}, "escalate.interval_wide"),
-        ({"dr": 90.0, "ks": 0.8, "stress_days": 5}, "escalate.conflict"),
+        ({"dr": 90.0, "ks": 0.8, "stress_days": 5, "reported": False}, "escalate.conflict"),
         ({"region_keys": {"yield_history": None}}, "escalate.first_season"),
         ({"region_keys": {"advice": {"max_clear_age_d": 5}}, "age": 6}, "escalate.clear_look_old"),
     ],
