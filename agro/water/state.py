@@ -296,8 +296,8 @@ def _weather_members(
                 1 + ET0_SD * draws["et0"][member + 1], 0.2, None
             )
             rain[known:, member + 1] = tables["rain_mm"][name].to_numpy()
-        ahead_by_climate = ahead.groupby("date")["source"].agg(lambda s: (s == "climatology").all()).reindex(days[known:])
-        doubt = np.where(ahead_by_climate.to_numpy(dtype=bool)[:, None], CLIMATOLOGY_RAIN_SD, 0.0)
+        normal = days[known:].isin(ahead.loc[ahead["source"] == "climatology", "date"])
+        doubt = np.where(normal[:, None], CLIMATOLOGY_RAIN_SD, 0.0)
         rain[known:] *= np.clip(1 + doubt * draws["rain"], 0.0, None)
     return et0, rain
 
