@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,12 @@ SIDE_M = SIZE_PX * PIXEL_M
 COUNT = 60
 #: Largest piece that is farmed as one parcel, and smallest, ha.
 MAX_HA, MIN_HA = 11.5, 0.35
+#: Land of people outside the cooperatives that looks like field n has this number + n.
+GROWN_LIKE = 100
+#: Wheat that gets no water but rain.
+RAINFED = 3
+#: Where the weather station stands, m.
+STATION_M = (LEFT + 300.0, TOP - SIDE_M + 400.0)
 CROPS = {
     # crop: (share, systems with their shares, sowing window as day offsets from 1 September)
     "wheat_winter": (0.34, {"surface": 0.4, "sprinkler": 0.35, "drip": 0.25}, (80, 105)),
@@ -45,6 +51,8 @@ class Field:
     owner_ref: str
     habit: float  # share of the need that the grower gives
     reports: str  # all, some, none
+    density: float  # of a stand of trees, about 1
+    first_cut_d: int  # day of the season of the first cut of alfalfa
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,17 @@ class Land:
     pixel_field: np.ndarray
     other: np.ndarray
     soil: np.ndarray
+
+    def soil_of(self, number: int) -> tuple[float, float]:
+        """Mean field capacity and wilting point of a field, m3/m3."""
+        inside = self.pixel_field == number
+        fc, wp = soil_limits(float(self.soil[inside].mean()) if inside.any() else 0.0)
+        return float(fc), float(wp)
+
+
+def inner_pixels(outline: Polygon, edge_m: float) -> float:
+    """Pixels within an outline less an edge."""
+    return float(outline.buffer(-edge_m).area / PIXEL_M**2)
 
 
 def _cut(piece: Polygon, rng: np.random.Generator, limit_ha: float) -> list[Polygon]:
@@ -80,7 +99,7 @@ def _cut(piece: Polygon, rng: np.random.Generator, limit_ha: float) -> list[Poly
         open_part = part.difference(line.buffer(gap / 2, cap_style="flat"))
         if isinstance(open_part, Polygon) and open_part.area > 500:
             out += _cut(
-                open_part, rng, float(np.exp(rng.uniform(np.log(1.2), np.log(MAX_HA)))) if part.area < 1.6e5 else MAX_HA
+                open_part, rng, float(np.exp(rng.uniform(np.log(2.0), np.log(MAX_HA)))) if part.area < 1.6e5 else MAX_HA
             )
     return out
 
@@ -107,8 +126,15 @@ def make_land(rng: np.random.Generator) -> Land:
         ndimage.gaussian_filter(rng.standard_normal((SIZE_PX, SIZE_PX)), 4)
     )
     fields = [_field(number, outline, rng) for number, outline in enumerate(chosen)]
+    wheat = [number for number, field in enumerate(fields) if field.crop == "wheat_winter" and number >= 12]
+    for number in wheat[:RAINFED]:
+        fields[number] = replace(fields[number], system="rainfed", flow_m3_h=0.0, reports="none")
     pixel_field = _burn([f.outline for f in fields])
-    other = np.where(_burn(rest) >= 0, 1 + _burn(rest) % 2, 0)
+    # Of the land of others some is fallow (1), some bare (2), the rest grown like one of the fields.
+    kinds = rng.choice([1, 2, GROWN_LIKE], size=len(rest), p=[0.35, 0.2, 0.45])
+    kinds = np.where(kinds == GROWN_LIKE, GROWN_LIKE + rng.integers(0, COUNT - 2, len(rest)), kinds)
+    lies_in = _burn(rest)
+    other = np.where(lies_in >= 0, kinds[lies_in], 0)
     return Land(fields, pixel_field, other, np.clip(soil, -2, 2))
 
 
@@ -119,22 +145,18 @@ def _field(number: int, outline: Polygon, rng: np.random.Generator) -> Field:
         crop = names[number % 6]  # every crop at least twice
     systems = CROPS[crop][1]
     system = str(rng.choice(list(systems), p=list(systems.values())))
-    if crop == "wheat_winter" and number % 20 == 12:
-        system = "rainfed"
     window = CROPS[crop][2]
     sown = None if window is None else int(rng.integers(*window))
     area_ha = outline.area / 1e4
     digest = hashlib.sha256(f"sample-{number}".encode()).hexdigest()
-    flow = (
-        0.0
-        if system == "rainfed"
-        else round(float(area_ha * rng.uniform(6, 12)) if system == "drip" else float(rng.choice([30, 45, 60, 90])), 0)
-    )
+    flow = float(area_ha * rng.uniform(6, 12)) if system == "drip" else float(rng.choice([30, 45, 60, 90]))
     reports = str(rng.choice(["all", "some", "none"], p=[0.6, 0.28, 0.12]))
     return Field(
-        uid=f"p-{digest[:8]}", outline=outline, crop=crop, system=system, sown_day=sown, flow_m3_h=max(flow, 5.0) if system != "rainfed" else 0.0,
+        uid=f"p-{digest[:8]}", outline=outline, crop=crop, system=system, sown_day=sown, flow_m3_h=max(round(flow), 5.0),
         cooperative="Coop A" if outline.centroid.x < LEFT + SIDE_M / 2 else "Coop B", sector=f"S{1 + int((TOP - outline.centroid.y) // (SIDE_M / 3))}",
         owner_ref=f"o-{digest[8:14]}", habit=float(np.clip(rng.normal(0.95, 0.2), 0.5, 1.35)), reports=reports,
+        density=float(rng.uniform(0.7, 1.2)),
+        first_cut_d=int(rng.integers(8, 32)),
     )  # fmt: skip
 
 

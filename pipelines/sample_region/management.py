@@ -9,6 +9,10 @@ from pipelines.sample_region.landscape import Field
 
 #: True application efficiency; not told to anybody.
 EFFICIENCY = {"drip": 0.88, "sprinkler": 0.74, "surface": 0.58, "rainfed": 1.0}
+#: Share of the ground that a system wets (AquaCrop reference manual, 15-40 % under drippers).
+WETTED_PCT = {"drip": 35.0, "sprinkler": 100.0, "surface": 100.0, "rainfed": 100.0}
+#: Net depth that brings a sown crop up, mm.
+EMERGENCE_MM = 25.0
 #: Days between irrigations: shortest and longest.
 INTERVAL_D = {"drip": (3, 5), "sprinkler": (8, 11), "surface": (18, 24)}
 #: A rough course of water use against reference ET, as growers feel it: (days since sowing, factor).
@@ -17,7 +21,7 @@ DEMAND = {
     "sugar_beet": ((0, 45, 120, 215, 230), (0.4, 0.5, 1.05, 0.9, 0.0)),
     "maize_silage": ((0, 25, 60, 100, 112), (0.4, 0.5, 1.1, 1.0, 0.0)),
 }
-PERENNIAL_DEMAND = {"alfalfa": 0.75, "olive": 0.55, "citrus": 0.7}
+PERENNIAL_DEMAND = {"alfalfa": 0.85, "olive": 0.65, "citrus": 0.75}
 #: Rain that makes a grower skip, mm in three days.
 SKIP_RAIN_MM = 15.0
 
@@ -32,6 +36,9 @@ def true_irrigation(field: Field, weather: pd.DataFrame, rng: np.random.Generato
     day = (field.sown_day or 0) + int(rng.integers(0, 4))
     since = 0.0
     last = day
+    if field.sown_day is not None:
+        out[day] = round(EMERGENCE_MM / EFFICIENCY[field.system] * float(rng.uniform(0.9, 1.1)), 1)
+        day += int(rng.integers(9, 14))
     shortest, longest = INTERVAL_D[field.system]
     while day < n:
         span = slice(last, day + 1)

@@ -11,11 +11,9 @@ import numpy as np
 
 BANDS = ("blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "swir16", "swir22")
 SOIL = np.array([0.095, 0.130, 0.175, 0.198, 0.212, 0.224, 0.236, 0.245, 0.320, 0.285])
-GREEN = np.array([0.024, 0.055, 0.028, 0.098, 0.340, 0.430, 0.460, 0.470, 0.205, 0.095])
+GREEN = np.array([0.020, 0.050, 0.022, 0.092, 0.345, 0.445, 0.480, 0.490, 0.200, 0.090])
 DRY = np.array([0.090, 0.140, 0.200, 0.225, 0.255, 0.280, 0.300, 0.320, 0.360, 0.270])
 WET_SHARE = np.array([0.55, 0.54, 0.52, 0.52, 0.52, 0.52, 0.52, 0.51, 0.45, 0.42])
-#: Cover of dry matter that a crop leaves when it ripens.
-DRY_LEFT = 0.7
 
 
 def mixture(

@@ -21,6 +21,8 @@ NORMALS = pd.DataFrame(
 )
 VALUES = ("tmin_c", "tmax_c", "rh_mean_pct", "u2_m_s", "rs_mj_m2", "rain_mm")
 MEMBERS, AHEAD_D = 8, 9
+#: Rain of a wet day, and the chance that a wet day follows another.
+MEAN_RAIN_MM, WET_AFTER_WET = 6.0, 0.45
 
 
 def _normal(days: pd.DatetimeIndex, column: str) -> np.ndarray:
@@ -37,11 +39,13 @@ def true_weather(days: pd.DatetimeIndex, rng: np.random.Generator, wetness: floa
     """
     n = len(days)
     monthly = _normal(days, "rain_mm_month")
-    share = np.clip(monthly / 30 / 6.0, 0.005, 0.5)
+    # Share of wet days that gives the month its rain, and the chance after a dry day that keeps this share.
+    share = np.clip(monthly / 30.4 / MEAN_RAIN_MM, 0.003, 0.5)
+    after_dry = share * (1 - WET_AFTER_WET) / (1 - share)
     wet = np.zeros(n, dtype=bool)
     for day in range(1, n):
-        wet[day] = rng.random() < (0.45 if wet[day - 1] else 1.0) * (share[day] * 1.3 if not wet[day - 1] else 1.0)
-    rain = np.where(wet, rng.gamma(0.8, 6.5 / 0.8, n) * wetness, 0.0)
+        wet[day] = rng.random() < (WET_AFTER_WET if wet[day - 1] else after_dry[day])
+    rain = np.where(wet, rng.gamma(0.8, MEAN_RAIN_MM / 0.8, n) * wetness, 0.0)
     anomaly = np.zeros((n, 3))
     for day in range(1, n):
         anomaly[day] = 0.7 * anomaly[day - 1] + rng.standard_normal(3) * np.sqrt(1 - 0.49)
@@ -64,6 +68,34 @@ def true_weather(days: pd.DatetimeIndex, rng: np.random.Generator, wetness: floa
             "et0_true_mm": et0,
         }
     )
+
+
+def local_rain(weather: pd.DataFrame, x_m: np.ndarray, y_m: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rain of each day at each place, (days, places): cells of 1-2 km move over a steady part.
+
+    Cells are the larger part of the rain from April to October (convective), the smaller in winter (frontal). The mean
+    over places is that of ``weather``, so a station sees a sample of it, not its mean.
+
+    Parameters
+    ----------
+    weather : pandas.DataFrame
+        Rain of the square as a whole.
+    x_m, y_m : numpy.ndarray
+        Places, m.
+    rng : numpy.random.Generator
+        Where the cells are.
+    """
+    rain = weather["rain_mm"].to_numpy()
+    share = np.where(weather["date"].dt.month.isin(range(4, 11)), 0.6, 0.25)
+    out = np.repeat(rain[:, None], len(x_m), axis=1)
+    for day in np.flatnonzero(rain > 0):
+        centre_x = rng.uniform(x_m.min(), x_m.max(), 3)
+        centre_y = rng.uniform(y_m.min(), y_m.max(), 3)
+        radius = rng.uniform(500, 1000, 3)
+        far = (x_m[:, None] - centre_x) ** 2 + (y_m[:, None] - centre_y) ** 2
+        cells = np.exp(-far / (2 * radius**2)).sum(axis=1)
+        out[day] = rain[day] * (1 - share[day] + share[day] * cells / cells.mean())
+    return out
 
 
 def station(weather: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
