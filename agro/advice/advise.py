@@ -243,7 +243,7 @@ def _evidence(facts: Facts, inputs: AdviceInputs) -> tuple[Evidence, ...]:
             Evidence(name=f"evidence.{name}", value=rounded, unit=unit, date=day, source=source, threshold=threshold)
         )
 
-    add("area", facts.area_ha, "ha", "parcel outline", None)
+    add("area", facts.area_ha, "ha", "parcel_outline", None)
     if facts.values["clear_age_d"] is not None:
         add(
             "clear_age",
@@ -253,19 +253,19 @@ def _evidence(facts: Facts, inputs: AdviceInputs) -> tuple[Evidence, ...]:
             facts.last_clear,
             inputs.region.advice.max_clear_age_d,
         )
-        add("ndvi", facts.ndvi, "1", "imagery, smoothed", facts.last_clear)
+        add("ndvi", facts.ndvi, "1", "imagery_smoothed", facts.last_clear)
     if facts.neighbour_median is not None:
         add(
             "ndvi_neighbours",
             facts.neighbour_median,
             "1",
-            f"{int(facts.values['neighbour_count'])} parcels of the crop",
+            "neighbours",
         )
     n = facts.need
     if n is not None:
-        add("depletion", n["dr_mm"], "mm", "water balance", threshold=round(n["raw_mm"], 1))
+        add("depletion", n["dr_mm"], "mm", "water_balance", threshold=round(n["raw_mm"], 1))
         add("taw", n["taw_mm"], "mm", n["soil_source"])
-        add("raw", n["raw_mm"], "mm", "FAO-56 table 22")
+        add("raw", n["raw_mm"], "mm", "fao56")
         add("kcb", facts.kcb, "1", n["kcb_source"], facts.last_clear if n["kcb_source"] == "ndvi" else today)
         add("et0_week", facts.et0_week_mm, "mm", n["weather_source"])
         add("rain_week", facts.rain_week_mm, "mm", n["weather_source"])
@@ -275,10 +275,10 @@ def _evidence(facts: Facts, inputs: AdviceInputs) -> tuple[Evidence, ...]:
             "trigger_prob",
             facts.values.get("lead_prob"),
             "1",
-            f"members of the balance, next {facts.lead_d} d",
+            "ensemble",
             threshold=inputs.rules.thresholds["trigger_prob"].value,
         )
-        add("stress_days", n["stress_days"], "d", "water balance")
+        add("stress_days", n["stress_days"], "d", "water_balance")
         add("soil", n["soil_source"], "", n["soil_source"], None)
         add("weather", n["weather_source"], "", n["weather_source"])
         add("efficiency", n["efficiency_frac"], "1", n["efficiency_source"], None)

@@ -1,0 +1,1 @@
+"""Timings of whole jobs; nothing here is a test."""
