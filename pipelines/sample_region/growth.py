@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,15 +45,26 @@ class Season:
 
 
 def _aquacrop() -> Any:
+    """The parts of AquaCrop used here, each from its own module: the package itself is empty when "-m" is in sys.argv."""
     try:
-        import aquacrop
+        from aquacrop.core import AquaCropModel
+        from aquacrop.entities.crop import Crop
+        from aquacrop.entities.inititalWaterContent import InitialWaterContent
+        from aquacrop.entities.irrigationManagement import IrrigationManagement
+        from aquacrop.entities.soil import Soil
     except ImportError as error:
         raise ConfigError(
             "AquaCrop is not installed",
             where="sample region",
             do="Install the extra: pip install agro[generator], or: make sample",
         ) from error
-    return aquacrop
+    return SimpleNamespace(
+        AquaCropModel=AquaCropModel,
+        Crop=Crop,
+        InitialWaterContent=InitialWaterContent,
+        IrrigationManagement=IrrigationManagement,
+        Soil=Soil,
+    )
 
 
 def _crop(name: str, sown: pd.Timestamp, length: int, density: float) -> Any:
