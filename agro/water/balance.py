@@ -80,6 +80,8 @@ class Balance:
     root_growth_mm: np.ndarray
     #: Depletion down to the deepest roots; ``dr_mm`` without ``taw_full_mm``, as the soil below is then at field capacity.
     dr_full_mm: np.ndarray
+    #: Irrigation supposed beyond the forcing's (see ``refill_at_frac``), net.
+    supposed_mm: np.ndarray
 
 
 def runoff_mm(
@@ -103,6 +105,7 @@ def run_balance(
     de0_mm: np.ndarray,
     fw0_frac: np.ndarray | None = None,
     dr_full0_mm: np.ndarray | None = None,
+    refill_at_frac: np.ndarray | None = None,
 ) -> Balance:
     """Step through the days.
 
@@ -118,11 +121,14 @@ def run_balance(
         (columns,) wetted share of the surface before the first event; default 1.
     dr_full0_mm : numpy.ndarray, optional
         (columns,) depletion down to the deepest roots before the first day; needed with ``soil.taw_full_mm``.
+    refill_at_frac : numpy.ndarray, optional
+        (days, columns) depletion, as a share of TAW, from which an irrigation back to field capacity is supposed on a day
+        without one; NaN: never. For members that stand for a grower who irrigates and does not report.
 
     Returns
     -------
     Balance
-        With ``soil.closed``, each day: dr = dr_before - (rain - runoff) - irrigation + eta + drainage + root_growth, to
+        With ``soil.closed``, each day: dr = dr_before - (rain - runoff) - irrigation - supposed + eta + drainage + root_growth, to
         rounding.
 
     Notes
@@ -143,6 +149,11 @@ def run_balance(
     below_before = np.zeros(columns) if full is None else full - forcing.taw_mm[0]
     for day in range(days):
         et0, rain, irrigation = forcing.et0_mm[day], forcing.rain_mm[day], forcing.irrigation_mm[day]
+        supposed = np.zeros(columns)
+        if refill_at_frac is not None:
+            # A comparison with NaN is false.
+            supposed = np.where((irrigation <= 0) & (dr >= refill_at_frac[day] * forcing.taw_mm[day]), dr, 0.0)
+            irrigation = irrigation + supposed
         kcb, kc_max, fc, taw = forcing.kcb[day], forcing.kc_max[day], forcing.fc_frac[day], forcing.taw_mm[day]
         runoff = np.zeros(columns) if soil.curve_number is None else runoff_mm(rain, soil.curve_number, de, tew, rew)
         infiltrated = rain - runoff
@@ -185,7 +196,7 @@ def run_balance(
         for name, value in (
             ("dr_mm", dr), ("de_mm", de), ("raw_mm", raw), ("p_frac", p), ("ks", ks), ("ke", ke), ("kr", kr),
             ("eta_mm", eta), ("etc_mm", etc), ("runoff_mm", runoff), ("drainage_mm", drainage), ("root_growth_mm", growth),
-            ("dr_full_mm", dr_full if full is not None else dr),
+            ("dr_full_mm", dr_full if full is not None else dr), ("supposed_mm", supposed),
         ):  # fmt: skip
             out[name][day] = value
     return Balance(**out)

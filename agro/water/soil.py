@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 #: Depth of the surface layer that dries by evaporation, m (FAO-56: 0.10 .. 0.15).
 SURFACE_LAYER_M = 0.10
@@ -42,8 +41,3 @@ def surface_layer(fc: np.ndarray, wp: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Total (eq. 73) and readily evaporable water of the surface layer, mm."""
     tew = 1000.0 * (fc - 0.5 * wp) * SURFACE_LAYER_M
     return tew, np.clip(REW_OF_TEW * tew, 2.0, 12.0)
-
-
-def soil_of(soil: pd.DataFrame, uid: str) -> pd.DataFrame:
-    """Layers of one parcel, from the top."""
-    return soil[soil["parcel_uid"] == uid].sort_values("top_m")

@@ -14,8 +14,8 @@ from agro.schema.crops import Crop
 from agro.schema.errors import NoDataError
 from agro.schema.tables import empty, validate
 from agro.water.balance import Balance, Forcing, Soil, run_balance
-from agro.water.coefficients import kc_max, kcb_from_cover, relation, stage_kcb
-from agro.water.reference_et import saturation_kpa
+from agro.water.coefficients import KCB_MIN, climate_adjusted, kc_max, kcb_from_cover, relation, stage_kcb
+from agro.water.reference_et import DEFAULT_WIND_M_S, saturation_kpa
 from agro.water.soil import available_water_mm, surface_layer
 
 #: Field application efficiency by system [recalled, FAO Irrigation Training Manual 4: to be set locally].
@@ -33,6 +33,10 @@ RAIN_SD, IRRIGATION_SD, ET0_SD = 0.15, 0.15, 0.05
 CLIMATOLOGY_RAIN_SD = 1.0
 #: Sd of the depletion at the start, as a share of TAW.
 INITIAL_SD = 0.2
+#: An irrigated field without a record for so many days is one whose grower may not report.
+SILENCE_D = 30
+#: Cover from which a canopy counts as green: what is green does not stand in an empty soil.
+GREEN_COVER = 0.3
 #: Ground cover at which roots of annual crops have reached their full depth.
 FULL_ROOT_COVER = 0.7
 
@@ -89,15 +93,18 @@ def canopy(
     grown: np.ndarray
     from_index = np.zeros(shape, dtype=bool)
     # Before the first look nothing was seen: the stages speak there.
+    u2 = weather["u2_m_s"].fillna(DEFAULT_WIND_M_S).to_numpy(dtype=float)
+    rhmin = minimum_humidity_pct(weather)
     looked = series[(series["index"] == "ndvi") & series["clear_age_d"].notna()]
     ndvi = looked.pivot(index="date", columns="parcel_uid", values="value").reindex(days).ffill()
     for column, row in enumerate(parcels.itertuples(index=False)):
         uid, key = row.parcel_uid, parcels["agro:crop"].iloc[column]
         crop = crops[key]
         since = season_day(days, parcels["agro:sowing_date"].iloc[column], crop)
-        table = stage_kcb(since, crop.stages_d.value, crop.kcb.value)
+        values = _kcb_of_climate(crop, since, u2, rhmin)
+        table = stage_kcb(since, crop.stages_d.value, values)
         index = ndvi[uid].to_numpy() if uid in ndvi.columns and crop.kind != "covered" else np.full(len(days), np.nan)
-        k, f, seen = _one_canopy(crop, index, table)
+        k, f, seen = _one_canopy(crop, index, table, max(values))
         kcb[:, column], cover[:, column], from_index[:, column] = k, f, seen
         shallow, deep = crop.root_depth_m.value
         grown = np.clip(f / FULL_ROOT_COVER, 0.0, 1.0)
@@ -110,25 +117,43 @@ def canopy(
         else:
             zr[:, column] = deep
         height[:, column] = crop.height_m.value * (np.clip(f, 0.05, 1.0) if crop.kind == "annual" else 1.0)
-    u2 = weather["u2_m_s"].fillna(2.0).to_numpy()[:, None]
-    # RHmin from the mean vapour pressure at the day's maximum temperature (FAO-56 chapter 7).
-    saturation = (saturation_kpa(weather["tmin_c"]) + saturation_kpa(weather["tmax_c"])) / 2
-    vapour = np.where(
-        weather["rh_mean_pct"].isna(), saturation_kpa(weather["tmin_c"]), weather["rh_mean_pct"] / 100 * saturation
-    )
-    rhmin = (
-        (100 * vapour / saturation_kpa(weather["tmax_c"]))[:, None]
-        if isinstance(vapour, np.ndarray)
-        else np.full((len(days), 1), 45.0)
-    )
-    return Canopy(kcb, from_index, np.clip(cover, 0.0, 0.99), zr, kc_max(kcb, height, u2, np.asarray(rhmin)))
+    return Canopy(kcb, from_index, np.clip(cover, 0.0, 0.99), zr, kc_max(kcb, height, u2[:, None], rhmin[:, None]))
 
 
-def _one_canopy(crop: Crop, index: np.ndarray, table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Kcb, cover and whether the index gave them, of one parcel."""
+def minimum_humidity_pct(weather: pd.DataFrame) -> np.ndarray:
+    """Daily minimum humidity: the mean vapour pressure at the maximum temperature (FAO-56 chapter 7), 0 .. 100.
+
+    Where humidity is missing the minimum temperature stands for the dew point (eq. 48).
+    """
+    low, high = (saturation_kpa(weather[name].to_numpy(dtype=float)) for name in ("tmin_c", "tmax_c"))
+    mean = weather["rh_mean_pct"].to_numpy(dtype=float)
+    vapour = np.where(np.isnan(mean), low, mean / 100.0 * (low + high) / 2.0)
+    return np.clip(100.0 * vapour / high, 0.0, 100.0)
+
+
+def _kcb_of_climate(crop: Crop, since: np.ndarray, u2: np.ndarray, rhmin: np.ndarray) -> tuple[float, float, float]:
+    """The crop's three Kcb, mid and end for the climate of their stage (FAO-56 eq. 70).
+
+    A stage not reached yet takes the latest 30 days.
+    """
+    ends = np.cumsum(crop.stages_d.value)
+    initial, mid, end = crop.kcb.value
+    out = [initial]
+    for value, first, last in ((mid, ends[1], ends[2]), (end, ends[2], ends[3])):
+        of = (since >= first) & (since < last)
+        if not of.any():
+            of = np.arange(len(since)) >= len(since) - 30
+        out.append(float(climate_adjusted(value, u2[of].mean(), rhmin[of].mean(), crop.height_m.value)))
+    return out[0], out[1], out[2]
+
+
+def _one_canopy(
+    crop: Crop, index: np.ndarray, table: np.ndarray, top: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Kcb, cover and whether the index gave them, of one parcel; `top` is the largest Kcb of the table for the climate."""
     seen = np.isfinite(index) & (crop.cover_relation is not None)
-    level = np.full(index.shape, max(crop.kcb.value)) if crop.kind != "orchard" else table
-    share = np.clip((table - 0.15) / max(max(crop.kcb.value) - 0.15, 1e-6), 0.0, 1.0)
+    level = np.full(index.shape, top) if crop.kind != "orchard" else table
+    share = np.clip((table - KCB_MIN) / max(top - KCB_MIN, 1e-6), 0.0, 1.0)
     usual = share * (0.9 if crop.table_cover_frac is None else crop.table_cover_frac.value)
     if crop.kind == "orchard":
         usual = np.full(index.shape, crop.table_cover_frac.value if crop.table_cover_frac else 0.5)
@@ -170,8 +195,9 @@ def water_state(
     -------
     pandas.DataFrame
         Table ``water``. Member -1 is the central run, over the past and, with the members' mean weather, the
-        outlook; its ``dr_sd_mm`` is the spread of an ensemble of 24 over soil limits, Kcb, rain, reported
-        irrigation, reference ET and the start. Members 0 .. 23 are that ensemble in the outlook, each with one
+        outlook; its ``dr_sd_mm`` is the root mean square departure from it of an ensemble of 24 over soil limits, Kcb, rain, reported
+        irrigation, reference ET and the start; every second member also supposes unreported irrigation (see
+        :func:`supposed_irrigation`), the central run never does. Members 0 .. 23 are that ensemble in the outlook, each with one
         of the forecast's members. No irrigation is assumed in the outlook.
 
     Raises
@@ -242,10 +268,34 @@ def water_state(
     p = covered["agro:crop"].map(lambda key: crops[key].depletion_p.value).to_numpy(dtype=float)
     setup = Soil(tew_mm=flat(tew), rew_mm=flat(rew), depletion_p=np.tile(p, m + 1), taw_full_mm=flat(taw_full))
     first = np.clip(initial_depletion_frac + INITIAL_SD * draws["initial"], 0.0, 1.0)
+    refill = np.full((len(days), m + 1, n), np.nan)
+    refill[: len(expected), 2::2] = supposed_irrigation(covered, can, gross, p, crops)[: len(expected), None]
     result = run_balance(
-        forcing, setup, dr0_mm=flat(taw[0] * first), de0_mm=flat(tew), dr_full0_mm=flat(taw_full * first)
-    )
+        forcing, setup, dr0_mm=flat(taw[0] * first), de0_mm=flat(tew), dr_full0_mm=flat(taw_full * first),
+        refill_at_frac=flat(refill),
+    )  # fmt: skip
     return _rows(covered, irrigation, days, len(expected), can, forcing, result, n, m)
+
+
+def supposed_irrigation(
+    parcels: pd.DataFrame, can: Canopy, gross_mm: np.ndarray, depletion_p: np.ndarray, crops: Mapping[str, Crop]
+) -> np.ndarray:
+    """Where records and canopy contradict each other: the depletion from which a grower may have irrigated unreported.
+
+    Without its irrigation a field dries out in the balance while it stays green in the image. What was given is not known
+    and is not invented; the ensemble shows both stories, and its width keeps the advice from being sure of either. It is so
+    from RAW on, under a green canopy of an irrigated field, once :data:`SILENCE_D` days have passed without a record.
+
+    Returns
+    -------
+    numpy.ndarray
+        (days, parcels), share of TAW; NaN where nothing is supposed.
+    """
+    unseen = (parcels["agro:crop"].map(lambda key: crops[key].kind) == "covered").to_numpy()
+    irrigated = (parcels["agro:irrigation"] != "rainfed").to_numpy()
+    green = irrigated & (can.fc_frac >= GREEN_COVER) & (can.from_index | unseen)
+    reports = pd.DataFrame(gross_mm).rolling(SILENCE_D, min_periods=1).sum().to_numpy() > 0
+    return np.where(green & ~reports, depletion_p, np.nan)
 
 
 def _soil_members(
@@ -320,7 +370,9 @@ def _rows(
     def cut(array: np.ndarray) -> np.ndarray:
         return array.reshape(len(days), m + 1, n)
 
-    sd = cut(result.dr_mm)[:, 1:].std(axis=1)
+    # About the central run, which the interval is drawn about, not about the members' mean.
+    dr = cut(result.dr_mm)
+    sd = np.sqrt(np.mean((dr[:, 1:] - dr[:, :1]) ** 2, axis=1))
     columns = {
         "dr_mm": result.dr_mm, "taw_mm": forcing.taw_mm, "raw_mm": result.raw_mm, "kcb": forcing.kcb, "ke": result.ke, "ks": result.ks,
         "et0_mm": forcing.et0_mm, "eta_mm": result.eta_mm, "rain_mm": forcing.rain_mm, "runoff_mm": result.runoff_mm,

@@ -63,8 +63,12 @@ def test_equals_the_asce_program(
     theirs = max(float((oracle.eto() if reference == "short" else oracle.etr())[0]), 0.0)
     args = (tmin, tmax, vapour, et.wind_at_2m(wind, 2), rs, lat, elevation, day, reference)
     assert float(et.penman_monteith_mm(*args, standard="asce")) == pytest.approx(theirs, abs=1e-5)  # type: ignore[arg-type]
-    full = refet.Daily(tmin, tmax, rs=rs, ea=vapour, uz=wind, zw=2, elev=elevation, lat=lat, doy=day, method="asce", rso_type="full")
-    assert float(et.clear_sky_of_humid_air_mj_m2(vapour, elevation, lat, day)) == pytest.approx(float(full.rso[0]), rel=1e-6)
+    full = refet.Daily(
+        tmin, tmax, rs=rs, ea=vapour, uz=wind, zw=2, elev=elevation, lat=lat, doy=day, method="asce", rso_type="full"
+    )
+    assert float(et.clear_sky_of_humid_air_mj_m2(vapour, elevation, lat, day)) == pytest.approx(
+        float(full.rso[0]), rel=1e-6
+    )
     # FAO-56 rounds two constants otherwise.
     assert float(et.penman_monteith_mm(*args)) == pytest.approx(theirs, abs=0.01)  # type: ignore[arg-type]
 
