@@ -37,6 +37,8 @@ INITIAL_SD = 0.2
 SILENCE_D = 30
 #: Cover from which a canopy counts as green: what is green does not stand in an empty soil.
 GREEN_COVER = 0.3
+#: Stress coefficient below which the balance and a green canopy contradict each other: half of the transpiration gone.
+CONFLICT_KS = 0.5
 #: Ground cover at which roots of annual crops have reached their full depth.
 FULL_ROOT_COVER = 0.7
 
@@ -284,7 +286,8 @@ def supposed_irrigation(
 
     Without its irrigation a field dries out in the balance while it stays green in the image. What was given is not known
     and is not invented; the ensemble shows both stories, and its width keeps the advice from being sure of either. It is so
-    from RAW on, under a green canopy of an irrigated field, once :data:`SILENCE_D` days have passed without a record.
+    from Ks = :data:`CONFLICT_KS` on, under a green canopy of an irrigated field, once :data:`SILENCE_D` days have passed without
+    a record.
 
     Returns
     -------
@@ -295,7 +298,8 @@ def supposed_irrigation(
     irrigated = (parcels["agro:irrigation"] != "rainfed").to_numpy()
     green = irrigated & (can.fc_frac >= GREEN_COVER) & (can.from_index | unseen)
     reports = pd.DataFrame(gross_mm).rolling(SILENCE_D, min_periods=1).sum().to_numpy() > 0
-    return np.where(green & ~reports, depletion_p, np.nan)
+    share = depletion_p + (1.0 - CONFLICT_KS) * (1.0 - depletion_p)  # eq. 84 solved for the depletion
+    return np.where(green & ~reports, share, np.nan)
 
 
 def _soil_members(
