@@ -2,74 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from agro.imagery.harmonise import decide_offset, to_reflectance
+from agro.imagery.harmonise import EVIDENCE_BANDS, decide_offset, is_sentinel2_scale, pixel_evidence, to_reflectance
 from agro.imagery.mask import quality_flags
+from agro.imagery.merge import ReadScene, merge
+from agro.imagery.scene import Reader, SceneLike
 from agro.schema.bands import Quality
-from agro.schema.errors import AgroError, SourceError
+from agro.schema.errors import AgroError, ContractError, NoDataError, SourceError
 from agro.schema.grid import Grid
 from agro.schema.region import MaskOptions
 from agro.schema.tables import empty, validate
 
-
-class SceneLike(Protocol):
-    """What is read of a scene (see ``agro.sources.imagery.Scene``)."""
-
-    @property
-    def scene_id(self) -> str:
-        """The provider's identifier."""
-
-    @property
-    def date(self) -> date:
-        """Local solar day."""
-
-    @property
-    def provider(self) -> str:
-        """Name of the source."""
-
-    @property
-    def assets(self) -> Mapping[str, str]:
-        """What can be read."""
-
-    @property
-    def processing_baseline(self) -> str | None:
-        """E.g. ``04.00``."""
-
-    @property
-    def relative_orbit(self) -> int | None:
-        """Relative orbit."""
-
-    @property
-    def offset(self) -> float | None:
-        """Stated offset in digital numbers."""
-
-    @property
-    def scale(self) -> float:
-        """Reflectance of one digital number."""
-
-    @property
-    def note(self) -> str:
-        """How scale and offset were found."""
-
-
 S = TypeVar("S", bound=SceneLike)
-S_contra = TypeVar("S_contra", bound=SceneLike, contravariant=True)
-
-
-class Reader(Protocol[S_contra]):
-    """What is asked of a source of one kind of scene."""
-
-    def read(self, scene: S_contra, band: str, grid: Grid) -> np.ndarray:
-        """Raw numbers of one band on `grid`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -81,16 +33,6 @@ class Day:
     rejected: pd.DataFrame
 
 
-@dataclass
-class _Read:
-    scene: SceneLike
-    bands: dict[str, np.ndarray]
-    flags: np.ndarray
-    state: str
-    notes: list[str]
-    clear_frac: float
-
-
 def group_by_day(scenes: Sequence[S]) -> dict[date, list[S]]:
     """Scenes by solar day, oldest first."""
     days: dict[date, list[S]] = {}
@@ -99,18 +41,8 @@ def group_by_day(scenes: Sequence[S]) -> dict[date, list[S]]:
     return days
 
 
-def _baseline(scene: SceneLike) -> float:
-    digits = "".join(c for c in scene.processing_baseline or "" if c.isdigit() or c == ".")
-    if not digits:
-        return 0.0
-    return float(digits) if "." in digits else float(digits) / 100
-
-
 def read_day(source: Reader[S], scenes: Sequence[S], grid: Grid, bands: Sequence[str], mask: MaskOptions) -> Day:
     """Read, harmonise, mask and merge the scenes of one solar day.
-
-    Scenes are laid over one another, the highest processing baseline first: a duplicate adds nothing, the
-    other half of a granule fills what is missing, and no pixel is counted twice.
 
     Parameters
     ----------
@@ -121,43 +53,61 @@ def read_day(source: Reader[S], scenes: Sequence[S], grid: Grid, bands: Sequence
     grid : Grid
         The grid of the cube.
     bands : sequence of str
-        Common names wanted; a band that no scene offers is absent from the cube.
+        Common names wanted; a band that no scene used offers is absent from the cube, one that is offered and
+        cannot be read is NaN.
     mask : MaskOptions
         See :func:`~agro.imagery.mask.quality_flags`.
 
     Returns
     -------
     Day
-        ``cube``: dims (time = 1, y, x); float32 reflectance by band, NaN = missing; ``qa`` uint8.
+        ``cube``: dims (time = 1, y, x); float32 reflectance by band, NaN = missing, negatives kept; ``qa`` uint8,
+        0 = clear; per time ``scene_ids``, ``provider``, ``processing_baseline``, ``offset_state``, joined by "+"
+        where scenes differ; attributes ``crs`` and ``transform``. ``scenes``: a row a scene, ``clear_frac`` being
+        the clear share of the grid's pixels that the scene holds. ``rejected``: scenes and bands that could not be
+        read, and scenes whose metadata and pixels disagree on the offset.
+
+    Raises
+    ------
+    ContractError
+        Scenes of more than one day, or one given twice.
     """
+    if len({scene.date for scene in scenes}) > 1:
+        raise ContractError("scenes of more than one day", where="read_day", do="Group them first: group_by_day")
+    if len({scene.scene_id for scene in scenes}) < len(scenes):
+        raise ContractError("a scene is given twice", where="read_day", do="Give each scene once")
+    wanted = list(dict.fromkeys(bands))
     rejected: list[dict[str, str]] = []
     rows: list[dict[str, object]] = []
-    read: list[_Read] = []
-    for scene in sorted(scenes, key=lambda s: (-_baseline(s), s.scene_id)):
-        row = {
+    read: list[ReadScene] = []
+    for scene in sorted(scenes, key=lambda s: s.scene_id):
+        row: dict[str, object] = {
             "scene_id": scene.scene_id, "date": pd.Timestamp(scene.date), "provider": scene.provider,
             "processing_baseline": scene.processing_baseline, "offset_state": "unknown",
             "relative_orbit": scene.relative_orbit, "clear_frac": np.nan, "used": False, "reason": None,
         }  # fmt: skip
         rows.append(row)
         try:
-            one = _read_scene(source, scene, grid, bands, mask, rejected)
+            one = _Reading(source, scene, grid, mask, rejected).read(wanted)
         except AgroError as error:
-            row["reason"] = str(error.what)
+            row["reason"] = error.what
             rejected.append(_reject(scene.scene_id, str(error), error.do or "The other scenes go on"))
             continue
-        row.update(offset_state=one.state, clear_frac=one.clear_frac, reason="; ".join(one.notes) or None)
-        if one.state == "quarantined":
+        row.update(offset_state=one.offset_state, clear_frac=one.clear_frac, reason="; ".join(one.notes) or None)
+        if one.offset_state == "quarantined":
             rejected.append(
                 _reject(scene.scene_id, one.notes[-1], "Check the provider's metadata; the scene is not used")
             )
-            continue
-        read.append(one)
-    cube, used = _merge(read, grid)
+        else:
+            read.append(one)
+    offered = {band for one in read for band in one.scene.assets}
+    cube, used = merge(read, [band for band in wanted if band in offered], grid)
+    holding = {one.scene.scene_id for one in read if one.has_data.any()}
     for row in rows:
         row["used"] = row["scene_id"] in used
-        if not row["used"] and row["reason"] is None:
-            row["reason"] = "adds no pixel to the day's other scenes"
+        if not row["used"] and row["scene_id"] in {one.scene.scene_id for one in read}:
+            why = "adds no pixel to the day's other scenes" if row["scene_id"] in holding else "no pixel on the grid"
+            row["reason"] = "; ".join(filter(None, [str(row["reason"] or ""), why]))
     table = validate(pd.DataFrame(rows), "scenes") if rows else empty("scenes")
     return Day(cube, table, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
 
@@ -166,86 +116,85 @@ def _reject(item: str, reason: str, remedy: str) -> dict[str, str]:
     return {"input": "imagery", "item": item, "reason": reason, "remedy": remedy}
 
 
-def _read_scene(
-    source: Reader[S],
-    scene: S,
-    grid: Grid,
-    bands: Sequence[str],
-    mask: MaskOptions,
-    rejected: list[dict[str, str]],
-) -> _Read:
-    notes = [scene.note] if scene.note else []
-    raw: dict[str, np.ndarray] = {}
-    for band in bands:
-        if band not in scene.assets:
-            continue
+@dataclass
+class _Reading(Generic[S]):
+    """Reading of one scene."""
+
+    source: Reader[S]
+    scene: S
+    grid: Grid
+    mask: MaskOptions
+    rejected: list[dict[str, str]]
+    notes: list[str] = field(default_factory=list)
+
+    def read(self, wanted: Sequence[str]) -> ReadScene:
+        """Bands wanted, as reflectance with flags.
+
+        Raises
+        ------
+        NoDataError
+            The scene offers none of the bands.
+        SourceError
+            It can read none of them, or not its classification.
+        """
+        if self.scene.note:
+            self.notes.append(self.scene.note)
+        offered = [band for band in wanted if band in self.scene.assets]
+        if not offered:
+            raise NoDataError(
+                f"the scene offers none of {', '.join(wanted)}", where=self.scene.scene_id, do="Ask for other bands"
+            )
+        # The classification first: without it the bands are of no use.
+        if "scl" in self.scene.assets:
+            flags = quality_flags(self._numbers("scl"), self.grid.resolution_m, self.mask)
+        else:
+            flags = np.zeros(self.grid.shape, dtype="uint8")
+            self.notes.append("no scene classification: clouds are not masked")
+        raw = {band: values for band in offered if (values := self._band(band)) is not None}
+        if not raw:
+            raise SourceError("no band of the scene can be read", where=self.scene.scene_id, do="Fetch the scene again")
+        missing = np.logical_and.reduce([np.isnan(values) for values in raw.values()])
+        flags[missing] |= int(Quality.NODATA)
+        verdict = decide_offset(self.scene.offset, self.scene.scale, self._evidence(raw, flags == 0), flags == 0)
+        if verdict.reason:
+            self.notes.append(verdict.reason)
+        if verdict.offset is None:
+            return ReadScene(self.scene, {}, flags, verdict.state, self.notes)
+        offset = verdict.offset
+        reflectance = {band: to_reflectance(values, offset, self.scene.scale) for band, values in raw.items()}
+        return ReadScene(self.scene, reflectance, flags, verdict.state, self.notes)
+
+    def _band(self, band: str) -> np.ndarray | None:
+        """Numbers of a band; None, and a row in ``rejected``, when it cannot be read."""
         try:
-            raw[band] = source.read(scene, band, grid)
+            return self._numbers(band)
         except SourceError as error:
             # One broken file costs one band of one scene, not the day.
-            notes.append(f"{band} cannot be read")
-            rejected.append(_reject(f"{scene.scene_id} {band}", str(error), "The scene's other bands are used"))
-    if not raw:
-        raise SourceError("no band of the scene can be read", where=scene.scene_id, do="Fetch the scene again")
-    if "scl" in scene.assets:
-        flags = quality_flags(source.read(scene, "scl", grid), grid.resolution_m, mask)
-    else:
-        flags = np.zeros(grid.shape, dtype="uint8")
-        notes.append("no scene classification: clouds are not masked")
-    missing = np.logical_and.reduce([np.isnan(values) for values in raw.values()])
-    flags[missing] |= int(Quality.NODATA)
-    clear = flags == 0
-    verdict = decide_offset(scene.offset, scene.scale, raw, clear)
-    if verdict.reason:
-        notes.append(verdict.reason)
-    inside = (flags & int(Quality.NODATA)) == 0
-    clear_frac = float(clear.sum() / inside.sum()) if inside.any() else 0.0
-    if verdict.offset is None:
-        return _Read(scene, {}, flags, verdict.state, notes, clear_frac)
-    reflectance = {band: to_reflectance(values, verdict.offset, scene.scale) for band, values in raw.items()}
-    return _Read(scene, reflectance, flags, verdict.state, notes, clear_frac)
+            self.notes.append(f"{band} cannot be read")
+            self.rejected.append(
+                _reject(f"{self.scene.scene_id} {band}", str(error), "The scene's other bands are used; fetch it again")
+            )
+            return None
 
+    def _evidence(self, raw: dict[str, np.ndarray], clear: np.ndarray) -> dict[str, np.ndarray]:
+        """Bands for the verdict on the offset: those at hand and, only if they leave it open, a few more."""
+        if not is_sentinel2_scale(self.scene.scale) or pixel_evidence(raw, clear) is not None:
+            return raw
+        more = {}
+        for band in EVIDENCE_BANDS:
+            if band in self.scene.assets and band not in raw:
+                try:
+                    more[band] = self._numbers(band)
+                except SourceError:
+                    # Not asked for: its absence only leaves the verdict open.
+                    self.notes.append(f"{band} cannot be read to check the offset")
+        return {**raw, **more}
 
-def _merge(read: Sequence[_Read], grid: Grid) -> tuple[xr.Dataset | None, set[str]]:
-    """Lay scenes over one another: clear pixels first, then any with data."""
-    if not read:
-        return None, set()
-    names = sorted({band for one in read for band in one.bands})
-    out = {band: np.full(grid.shape, np.nan, dtype="float32") for band in names}
-    qa = np.full(grid.shape, int(Quality.NODATA), dtype="uint8")
-    filled = np.zeros(grid.shape, dtype=bool)
-    used: list[_Read] = []
-    for clear_pass in (True, False):
-        for one in read:
-            take = ~filled & ((one.flags == 0) if clear_pass else ((one.flags & int(Quality.NODATA)) == 0))
-            if not take.any():
-                continue
-            for band, values in one.bands.items():
-                out[band][take] = values[take]
-            qa[take] = one.flags[take]
-            filled |= take
-            if one not in used:
-                used.append(one)
-    if not used:
-        return None, set()
-    ordered = sorted(used, key=lambda r: r.scene.scene_id)
-    y = grid.top - (np.arange(grid.height) + 0.5) * grid.resolution_m
-    x = grid.left + (np.arange(grid.width) + 0.5) * grid.resolution_m
-
-    def joined(values: Sequence[object]) -> tuple[str, list[str]]:
-        return "time", ["+".join(dict.fromkeys(str(v) for v in values if v is not None))]
-
-    cube = xr.Dataset(
-        {**{b: (("time", "y", "x"), v[None]) for b, v in out.items()}, "qa": (("time", "y", "x"), qa[None])},
-        coords={
-            "time": [np.datetime64(ordered[0].scene.date, "ns")],
-            "y": y,
-            "x": x,
-            "scene_ids": joined([r.scene.scene_id for r in ordered]),
-            "provider": joined([r.scene.provider for r in ordered]),
-            "processing_baseline": joined([r.scene.processing_baseline for r in ordered]),
-            "offset_state": joined([r.state for r in ordered]),
-        },
-        attrs={"crs": grid.crs, "transform": list(grid.transform)},
-    )
-    return cube, {r.scene.scene_id for r in used}
+    def _numbers(self, band: str) -> np.ndarray:
+        values = self.source.read(self.scene, band, self.grid)
+        if values.shape != self.grid.shape:
+            raise SourceError(
+                f"{band} came with shape {values.shape} for a grid of {self.grid.shape}", where=self.scene.scene_id,
+                do="Correct the imagery plugin",
+            )  # fmt: skip
+        return values

@@ -4,6 +4,12 @@ From processing baseline 04.00 (25 January 2022) Sentinel-2 L2A numbers carry an
 (ESA, Sentinel-2 Products Specification Document, ``BOA_ADD_OFFSET``): reflectance =
 (DN + offset) / 10000. Applied twice or not at all it shifts every index, so the metadata is held against
 the pixels.
+
+What pixels can prove. *Without* the offset: numbers well below 1000 in a band where land can be dark, since
+1000 would be reflectance 0. *With* it: a dense canopy that is dark nowhere. The canopy is told by near infrared
+minus red, in which the offset cancels; blue and red alone prove nothing, for haze that the classification missed
+lifts them above 1000 without any offset, so the shortwave infrared, which sees through haze, has to agree. Bare
+and dry land proves neither: then the metadata stands.
 """
 
 from __future__ import annotations
@@ -13,16 +19,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: A number below this in a visible band cannot carry the offset (1000 = reflectance 0).
-DARK_DN = 900.0
-#: Share of clear pixels below :data:`DARK_DN` that proves numbers without offset.
-DARK_SHARE = 0.02
-#: Difference near infrared - red of dense vegetation; the offset cancels in it.
-DENSE_DN = 2500.0
-#: Dense vegetation is dark in the visible (reflectance below 0.1), so at or above this it carries the offset.
-FLOOR_DN = 1000.0
+#: Offset of the Sentinel-2 numbers from baseline 04.00.
+OFFSET_DN = -1000.0
+#: Bands in which land can be darker than 0.1.
+DARK_BANDS = ("blue", "green", "red", "swir16", "swir22")
+#: A number below this would be reflectance below -0.02 if it carried the offset.
+DARK_DN = 800.0
+#: Share and number of clear pixels below :data:`DARK_DN` that prove numbers without offset.
+DARK_SHARE, DARK_PIXELS = 0.02, 20
+#: Near infrared - red of a dense canopy.
+DENSE_DN = 3500.0
+#: Least number of a dense canopy's darker tenth in blue, red and swir22 that proves the offset.
+DENSE_FLOOR_DN = {"blue": 1000.0, "red": 1000.0, "swir22": 1200.0}
 #: Pixels needed for a verdict.
 MIN_PIXELS = 50
+#: Bands that the verdict can use; read in addition when those at hand leave it open.
+EVIDENCE_BANDS = ("blue", "red", "nir", "swir22")
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class OffsetVerdict:
     offset : float or None
         In digital numbers; None = quarantined.
     state : str
-        ``applied``, ``not_needed`` or ``quarantined``.
+        ``applied``, ``not_needed``, ``unknown`` (neither stated nor evident, taken as 0) or ``quarantined``.
     reason : str
         In words, empty when metadata and pixels simply agree.
     """
@@ -44,36 +56,44 @@ class OffsetVerdict:
     reason: str = ""
 
 
+def is_sentinel2_scale(scale: float) -> bool:
+    """Whether numbers are reflectance x 10000, for which alone the check is made."""
+    return bool(np.isclose(scale, 1e-4))
+
+
 def pixel_evidence(bands: Mapping[str, np.ndarray], clear: np.ndarray) -> bool | None:
     """Whether the numbers look as if they carry the offset of +1000.
 
     Parameters
     ----------
     bands : mapping of str to numpy.ndarray
-        Digital numbers (NaN = nodata); blue, green, red and nir count.
+        (height, width) digital numbers by common name (NaN = nodata), reflectance x 10000.
     clear : numpy.ndarray of bool
-        Pixels to look at.
+        (height, width) pixels to look at.
 
     Returns
     -------
     bool or None
         True carries it, False does not, None undecided (too few pixels, or neither dark nor densely grown ones).
     """
-    visible = [bands[b] for b in ("blue", "green", "red") if b in bands]
-    if not visible:
+    dark = [bands[b] for b in DARK_BANDS if b in bands]
+    if not dark:
         return None
-    darkest = np.fmin.reduce(visible)
+    darkest = np.fmin.reduce(dark)
     seen = darkest[clear & np.isfinite(darkest)]
     if seen.size < MIN_PIXELS:
         return None
-    if (seen < DARK_DN).mean() >= DARK_SHARE:
+    below = int((seen < DARK_DN).sum())
+    if below >= max(DARK_PIXELS, DARK_SHARE * seen.size):
         return False
-    if not {"blue", "red", "nir"} <= set(bands):
+    if not set(EVIDENCE_BANDS) <= set(bands):
         return None
-    # Bright soil can pass 1000 everywhere without any offset, in red even between plants: only the blue of dense
-    # vegetation proves that it is there.
-    dense = darkest[clear & (bands["nir"] - bands["red"] >= DENSE_DN)]
-    if dense.size >= MIN_PIXELS and np.percentile(dense, 10) >= FLOOR_DN:
+    dense = (
+        clear & (bands["nir"] - bands["red"] >= DENSE_DN) & np.isfinite(bands["blue"]) & np.isfinite(bands["swir22"])
+    )
+    if int(dense.sum()) < MIN_PIXELS:
+        return None
+    if all(np.percentile(bands[b][dense], 10) >= floor for b, floor in DENSE_FLOOR_DN.items()):
         return True
     return None
 
@@ -91,15 +111,18 @@ def decide_offset(
         Reflectance of one number; the check is made for Sentinel-2's 0.0001 only.
     bands, clear
         As :func:`pixel_evidence`.
+
+    Returns
+    -------
+    OffsetVerdict
+        Where the pixels are undecided the metadata stands; where they contradict it the scene is quarantined.
     """
-    if not np.isclose(scale, 1e-4):
-        return OffsetVerdict(stated or 0.0, "applied" if stated else "not_needed")
-    carries = pixel_evidence(bands, clear)
+    carries = pixel_evidence(bands, clear) if is_sentinel2_scale(scale) else None
     if stated is None:
         if carries is None:
-            return OffsetVerdict(0.0, "not_needed", "offset neither stated nor evident from the pixels: taken as 0")
+            return OffsetVerdict(0.0, "unknown", "offset neither stated nor evident from the pixels: taken as 0")
         return OffsetVerdict(
-            -1000.0 if carries else 0.0, "applied" if carries else "not_needed", "offset decided from the pixels"
+            OFFSET_DN if carries else 0.0, "applied" if carries else "not_needed", "offset decided from the pixels"
         )
     if carries is not None and carries != (stated != 0):
         told = "says that the pixels carry the offset" if stated else "says that the pixels carry no offset"

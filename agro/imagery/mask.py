@@ -16,6 +16,7 @@ _FLAGS = {
     0: Quality.NODATA, 1: Quality.SATURATED, 3: Quality.SHADOW, 8: Quality.CLOUD, 9: Quality.CLOUD,
     10: Quality.CIRRUS, 11: Quality.SNOW,
 }  # fmt: skip
+LAST_CLASS = 11
 #: Classes whose surroundings are doubtful too.
 _DILATED = Quality.CLOUD | Quality.SHADOW | Quality.CIRRUS
 
@@ -26,7 +27,7 @@ def quality_flags(classes: np.ndarray, resolution_m: float, options: MaskOptions
     Parameters
     ----------
     classes : numpy.ndarray of uint8
-        (height, width) scene classes.
+        (height, width) scene classes; numbers beyond 11 are no classes and count as nodata.
     resolution_m : float
         Pixel size of `classes`.
     options : MaskOptions
@@ -38,6 +39,7 @@ def quality_flags(classes: np.ndarray, resolution_m: float, options: MaskOptions
         (height, width) sums of :class:`~agro.schema.bands.Quality`; 0 = clear.
     """
     flags = np.zeros(classes.shape, dtype="uint8")
+    flags[classes > LAST_CLASS] |= int(Quality.NODATA)
     for value in options.drop:
         flags[classes == value] |= int(_FLAGS.get(value, Quality.EXCLUDED))
     cloudy = (flags & int(_DILATED)) > 0

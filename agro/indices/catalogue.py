@@ -46,6 +46,8 @@ class SpectralIndex(BaseModel):
     valid_range: tuple[float, float]
     unit: str
     citation: str
+    #: Where the relation holds, and what differs from the paper.
+    note: str = ""
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -42,9 +43,12 @@ def open_imagery(spec: ImagerySpec, folder: Path) -> ImagerySource:
         raise ConfigError("no such file or folder", where=str(path), do="Correct imagery.path")
     factory = next(point for point in kinds if point.name == spec.kind).load()
     try:
-        source: ImagerySource = factory(path, **spec.options)
+        inspect.signature(factory).bind(path, **spec.options)
     except TypeError as error:
-        raise ConfigError(f"wrong option: {error}", where="imagery.options", do="Correct or remove it") from error
+        raise ConfigError(
+            f"wrong option of {spec.kind}: {error}", where="imagery.options", do="Correct or remove it"
+        ) from error
+    source: ImagerySource = factory(path, **spec.options)
     return source
 
 

@@ -39,6 +39,8 @@ class Scene:
         Tell duplicates and halves of one acquisition.
     note : str
         How scale and offset were found, when not by plain metadata.
+    files : tuple of str
+        Files on this machine that the pixels are read from: when one changes, what was made of it is out of date.
     """
 
     scene_id: str
@@ -52,6 +54,7 @@ class Scene:
     tile: str | None = None
     datatake: str | None = None
     note: str = ""
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
