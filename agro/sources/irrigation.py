@@ -45,19 +45,30 @@ def load_irrigation(path: Path | None, parcels: pd.DataFrame, as_of: date) -> tu
         raise ConfigError("no such file", where=str(path), do="Correct irrigation in region.yaml") from error
     except pd.errors.EmptyDataError:
         return empty("irrigation"), empty("rejected")
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"not a CSV table ({error})", where=str(path), do="Save it as UTF-8 CSV") from error
     absent = [c for c in ("parcel_uid", "date", "depth_mm") if c not in table.columns]
     if absent:
         raise ConfigError(f"no column {', '.join(absent)}", where=str(path), do=f"It has: {', '.join(table.columns)}")
     known = set(parcels["parcel_uid"])
     days = pd.to_datetime(table["date"], errors="coerce", format="ISO8601").dt.normalize()
     depths = pd.to_numeric(table["depth_mm"], errors="coerce")
+    sources = (
+        table["source"].astype("str").fillna("reported")
+        if "source" in table.columns
+        else pd.Series("reported", index=table.index)
+    )
     rejected, rows = [], []
+    strangers: dict[str, int] = {}
     for number, (uid, told, day, depth) in enumerate(
         zip(table["parcel_uid"], table["date"], days, depths, strict=True), start=2
     ):
         reason = ""
-        if uid not in known:
-            reason = f"no such parcel {uid}"
+        if not pd.isna(uid) and uid not in known:
+            strangers.setdefault(str(uid), number)
+            continue
+        if pd.isna(uid):
+            reason = "no parcel_uid"
         elif pd.isna(day):
             reason = f"{told!r} is not a date"
         elif pd.isna(depth) or not 0 <= depth <= MAX_DEPTH_MM:
@@ -77,9 +88,21 @@ def load_irrigation(path: Path | None, parcels: pd.DataFrame, as_of: date) -> tu
                     "parcel_uid": uid,
                     "date": day,
                     "depth_mm": float(depth),
-                    "source": str(table.get("source", pd.Series("reported", index=table.index)).iloc[number - 2]),
+                    "source": str(sources.iloc[number - 2]),
                 }
             )
+    if strangers:
+        # One line for all: the record may well hold more parcels than the region.
+        uid, number = next(iter(strangers.items()))
+        more = f" and {len(strangers) - 1} more parcels of the record" if len(strangers) > 1 else ""
+        rejected.append(
+            {
+                "input": "irrigation",
+                "item": f"{path.name} row {number}",
+                "reason": f"no such parcel {uid}{more}",
+                "remedy": "Their rows are not used; correct the ids",
+            }
+        )
     events = empty("irrigation")
     if rows:
         events = (
@@ -87,6 +110,17 @@ def load_irrigation(path: Path | None, parcels: pd.DataFrame, as_of: date) -> tu
             .groupby(["parcel_uid", "date"], as_index=False)
             .agg({"depth_mm": "sum", "source": "first"})
         )
+        absurd = events["depth_mm"] > MAX_DEPTH_MM
+        rejected += [
+            {
+                "input": "irrigation",
+                "item": f"{path.name} {row.parcel_uid} {row.date:%Y-%m-%d}",
+                "reason": f"the day's events come to {row.depth_mm:g} mm",
+                "remedy": "The day is not used; is an event written twice?",
+            }
+            for row in events[absurd].itertuples()
+        ]
+        events = events[~absurd]
     return validate(events, "irrigation"), validate(pd.DataFrame(rejected), "rejected") if rejected else empty(
         "rejected"
     )

@@ -22,15 +22,40 @@ START, AS_OF = date(2022, 4, 1), date(2022, 4, 11)
 def write(folder: Path, **changed: Any) -> None:
     """Station, forecasts of the 8th and the 11th in three members, normals."""
     station = pd.DataFrame(
-        {"date": pd.date_range(START, AS_OF), "tmin_c": 10.0, "tmax_c": 25.0, "rh_mean_pct": 50.0, "u2_m_s": 2.0, "rs_mj_m2": 20.0, "rain_mm": 0.0}
+        {
+            "date": pd.date_range(START, AS_OF),
+            "tmin_c": 10.0,
+            "tmax_c": 25.0,
+            "rh_mean_pct": 50.0,
+            "u2_m_s": 2.0,
+            "rs_mj_m2": 20.0,
+            "rain_mm": 0.0,
+        }
     )
     forecast = pd.concat(
-        pd.DataFrame({"issued_at": issued, "date": pd.date_range(issued, periods=8)[1:], "member": m, "tmin_c": 11.0, "tmax_c": 26.0, "rain_mm": float(m)})
+        pd.DataFrame(
+            {
+                "issued_at": issued,
+                "date": pd.date_range(issued, periods=8)[1:],
+                "member": m,
+                "tmin_c": 11.0,
+                "tmax_c": 26.0,
+                "rain_mm": float(m),
+            }
+        )
         for issued in ("2022-04-08", "2022-04-11")
         for m in range(3)
     )
     normals = pd.DataFrame(
-        {"month": range(1, 13), "tmax_c": 20, "tmin_c": 8, "rh_pct": 60, "wind_2m_m_s": 2, "rs_mj_m2_d": 15, "rain_mm_month": 30}
+        {
+            "month": range(1, 13),
+            "tmax_c": 20,
+            "tmin_c": 8,
+            "rh_pct": 60,
+            "wind_2m_m_s": 2,
+            "rs_mj_m2_d": 15,
+            "rain_mm_month": 30,
+        }
     )
     for name, table in (("station", station), ("forecast", forecast), ("climatology", normals)):
         changed.get(name, lambda t: t)(table).to_csv(folder / f"{name}.csv", index=False)
@@ -52,7 +77,12 @@ def test_radiation_above_the_clear_sky_is_estimated_instead(tmp_path: Path) -> N
 
 
 def test_a_cell_that_is_no_number_is_listed(tmp_path: Path) -> None:
-    write(tmp_path, station=lambda t: t.astype({"rain_mm": object}).assign(rain_mm=lambda x: x["rain_mm"].where(x.index != 2, "tr")))
+    write(
+        tmp_path,
+        station=lambda t: t.astype({"rain_mm": object}).assign(
+            rain_mm=lambda x: x["rain_mm"].where(x.index != 2, "tr")
+        ),
+    )
     done = load(tmp_path, "station", "climatology")
     assert "'tr' is not a number" in done.rejected["reason"].iloc[0]
     assert done.weather.set_index("date")["source"].loc["2022-04-03"] == "climatology"
