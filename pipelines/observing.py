@@ -11,11 +11,12 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from shapely.geometry import Point
 
 from agro import indices
 from agro.imagery import group_by_day, read_day
 from agro.parcels import CoverageWeights, observe_day
-from agro.schema.errors import AgroError, NoDataError
+from agro.schema.errors import AgroError, ContractError, NoDataError
 from agro.schema.grid import Grid
 from agro.schema.provenance import digest_of
 from agro.schema.region import MaskOptions, ObservationOptions
@@ -27,6 +28,8 @@ from pipelines.units import Manifest, Unit, one_line
 STEP = "observe/1"
 #: Room around the parcels, so that clouds just outside are dilated into them.
 MARGIN_M = 300.0
+#: Largest grid that is read at once: a square of 70 km at 10 m, about 200 MB a band.
+MAX_PIXELS = 5.0e7
 
 Progress = Callable[[str, int, int], None]
 
@@ -52,6 +55,14 @@ def parcel_grid(parcels: gpd.GeoDataFrame, crs: str | None = None, resolution_m:
     projected = parcels.to_crs(crs or parcels.estimate_utm_crs())
     left, bottom, right, top = projected.total_bounds
     bounds = (left - MARGIN_M, bottom - MARGIN_M, right + MARGIN_M, top + MARGIN_M)
+    if (right - left) * (top - bottom) / resolution_m**2 > MAX_PIXELS:
+        middle = projected.geometry.centroid
+        away = middle.distance(Point(middle.x.median(), middle.y.median()))
+        raise ContractError(
+            f"the parcels spread over {(right - left) / 1000:.0f} x {(top - bottom) / 1000:.0f} km, more than memory should hold",
+            where=f"parcel {projected['parcel_uid'].iloc[int(away.argmax())]}",
+            do="It lies furthest from the others: correct its outline, or split the region",
+        )
     return Grid.covering(bounds, projected.crs.to_string(), resolution_m)
 
 
@@ -212,7 +223,9 @@ def stack(parts: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
 
 def rejected_row(kind: str, item: str, error: Exception, remedy: str) -> dict[str, str]:
     """A row for the ``rejected`` table from an error."""
-    return {"input": kind, "item": item, "reason": one_line(error), "remedy": remedy}
+    # The remedy has its own column.
+    reason = f"{error.where}: {error.what}" if isinstance(error, AgroError) and error.where else one_line(error)
+    return {"input": kind, "item": item, "reason": reason, "remedy": remedy}
 
 
 def rejected_counts(rejected: pd.DataFrame) -> Mapping[str, int]:
