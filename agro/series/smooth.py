@@ -171,6 +171,10 @@ def _daily(
     looked = np.where(counted, values, np.nan)[seen]
     scale[seen] = np.maximum(1.0, np.nanmax(looked, axis=1) - np.nanmin(looked, axis=1))
     value, sd = _estimate(values / scale[:, None], weights, lambda_)
+    # In a gap before a cut a stiff curve can rise above anything that the field has ever shown.
+    margin = 2 * LOOK_SD
+    lowest, highest = np.nanmin(looked, axis=1) / scale[seen] - margin, np.nanmax(looked, axis=1) / scale[seen] + margin
+    value[seen] = np.clip(value[seen], lowest[:, None], highest[:, None])
     # Hold the ends; there the sd walks away from that of the look.
     start, stop = np.clip(first, 0, m - 1)[:, None], np.clip(final, 0, m - 1)[:, None]
     held = np.clip(position, start, stop)
