@@ -118,7 +118,7 @@ class Manifest:
     def entries(self) -> list[dict[str, Any]]:
         """All entries, by step and piece."""
         found = []
-        for path in sorted((self.folder / "units").glob("*/*.json")):
+        for path in sorted((self.folder / "units").glob("*/[!.]*.json")):  # a dot: a write that was not finished
             try:
                 found.append(json.loads(path.read_text(encoding="utf-8")))
             except ValueError as error:
