@@ -207,5 +207,5 @@ class TestUnreadable:
             written(tmp_path, cube)
 
     def test_no_time(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match="time .*needed"):
+        with pytest.raises(SourceError, match=r"time .*needed"):
             written(tmp_path, plain(NUMBERS).isel(time=0, drop=True))
