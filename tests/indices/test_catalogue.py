@@ -16,7 +16,35 @@ from agro.schema.bands import SENTINEL2_COMMON_NAMES
 from agro.schema.errors import ConfigError, ContractError
 
 KEYS = sorted(catalogue())
-WANTED = ["ndvi", "evi", "evi2", "savi", "msavi", "osavi", "gndvi", "ndre", "cire", "cigreen", "ndmi", "ndwi", "mndwi", "nbr", "mtci", "mcari", "tcari_osavi", "s2rep", "ireci", "psri", "bsi", "nirv", "ndti", "wdrvi", "fcover", "lai", "fapar"]
+WANTED = [
+    "ndvi",
+    "evi",
+    "evi2",
+    "savi",
+    "msavi",
+    "osavi",
+    "gndvi",
+    "ndre",
+    "cire",
+    "cigreen",
+    "ndmi",
+    "ndwi",
+    "mndwi",
+    "nbr",
+    "mtci",
+    "mcari",
+    "tcari_osavi",
+    "s2rep",
+    "ireci",
+    "psri",
+    "bsi",
+    "nirv",
+    "ndti",
+    "wdrvi",
+    "fcover",
+    "lai",
+    "fapar",
+]
 #: Reflectance of a wheat canopy and of bare soil, by common name.
 WHEAT = {
     "blue": 0.03, "green": 0.06, "red": 0.035, "rededge1": 0.10, "rededge2": 0.30, "rededge3": 0.42, "nir": 0.45,
