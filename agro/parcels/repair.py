@@ -59,6 +59,9 @@ def repair_outline(geometry: BaseGeometry | None) -> Outline:
         before = float(shapely.area(flat))
         # By structure: parts that overlap become one, where the linework method would cut a hole.
         flat = shapely.make_valid(flat, method="structure", keep_collapsed=False)
+        if not flat.is_valid:
+            # GEOS may leave parts that share an edge, each valid; joined, they are.
+            flat = shapely.union_all(shapely.get_parts(flat))
         if flat.area == 0:
             return Outline(None, reason=f"{why}, and nothing with an area is left", remedy="Draw the boundary again")
         if abs(flat.area - before) > MAX_CHANGE_FRAC * flat.area:
