@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, create_engine, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from agro.schema.advice import AdviceRecord
 from agro.schema.errors import AgroError, ContractError
@@ -32,8 +47,8 @@ _DECISIONS = Table(
     Column("decided_at", DateTime(timezone=True), nullable=False),
     # 0 for the first decision. The pair is unique, so of two people at once only one can follow the same decision.
     Column("supersedes", Integer, nullable=False, default=0),
+    Index("decisions_follow_once", "advice_id", "supersedes", unique=True),
 )
-_FOLLOWS_ONCE = "CREATE UNIQUE INDEX IF NOT EXISTS decisions_follow_once ON decisions (advice_id, supersedes)"
 
 
 @dataclass(frozen=True)
@@ -73,8 +88,14 @@ class ReviewStore:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def _engine(self) -> Engine:
-        return create_engine(self.url)
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        """An engine for one call; its connections are closed with it."""
+        engine = create_engine(self.url)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
     def _exists(self) -> bool:
         url = make_url(self.url)
@@ -128,10 +149,11 @@ class ReviewStore:
         if decided_at.tzinfo is None:
             raise ContractError("the moment of the decision has no time zone", do="Give it in UTC")
         try:
-            engine = self._engine()
-            _METADATA.create_all(engine)
-            with engine.begin() as connection:
-                connection.exec_driver_sql(_FOLLOWS_ONCE)
+            with self._engine() as engine, engine.begin() as connection:
+                # "If not exists" is for the database to judge: two first decisions may come at the same moment.
+                connection.execute(CreateTable(_DECISIONS, if_not_exists=True))
+                for index in sorted(_DECISIONS.indexes, key=lambda i: str(i.name)):
+                    connection.execute(CreateIndex(index, if_not_exists=True))
                 newest = connection.execute(
                     select(_DECISIONS)
                     .where(_DECISIONS.c.advice_id == advice_id)
@@ -164,16 +186,18 @@ class ReviewStore:
                 do="Check the disk and try again",
             ) from error
 
-    def decisions(self) -> list[Decision]:
-        """All decisions, oldest first; none where nobody has decided anything yet."""
+    def decisions(self, region_id: str | None = None) -> list[Decision]:
+        """All decisions, or those of a region, oldest first; none where nobody has decided anything yet."""
         if not self._exists():
             return []
         try:
-            engine = self._engine()
-            if not inspect(engine).has_table(_DECISIONS.name):
-                return []
-            with engine.connect() as connection:
-                rows = connection.execute(select(_DECISIONS).order_by(_DECISIONS.c.decision_id)).mappings()
+            with self._engine() as engine, engine.connect() as connection:
+                if not inspect(connection).has_table(_DECISIONS.name):
+                    return []
+                wanted = select(_DECISIONS).order_by(_DECISIONS.c.decision_id)
+                if region_id is not None:
+                    wanted = wanted.where(_DECISIONS.c.region_id == region_id)
+                rows = connection.execute(wanted).mappings()
                 # SQLite keeps no time zone; what is written is always UTC.
                 return [Decision(**{**row, "decided_at": row["decided_at"].replace(tzinfo=UTC)}) for row in rows]
         except SQLAlchemyError as error:

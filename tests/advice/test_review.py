@@ -116,6 +116,30 @@ def test_of_many_at_once_one_is_written(store: ReviewStore) -> None:
     assert len(store.decisions()) == 2
 
 
+def test_of_many_first_decisions_one_is_written(store: ReviewStore) -> None:
+    advice, together, told = record(**UNSURE), threading.Barrier(6), []
+
+    def one(name: str) -> None:
+        together.wait()
+        try:
+            told.append(str(decide(store, advice, reviewer=name)))
+        except AgroError as error:
+            told.append(error.what)
+
+    threads = [threading.Thread(target=one, args=(f"r{i}",)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.decisions()) == 1
+    assert sorted("decided meanwhile" in t for t in told) == [False] + [True] * 5
+
+
+def test_decisions_of_one_region(store: ReviewStore) -> None:
+    decide(store, record(**UNSURE))
+    assert len(store.decisions("r1")) == 1 and store.decisions("elsewhere") == []
+
+
 def test_the_moment_comes_back_in_utc(store: ReviewStore) -> None:
     decide(store, record(**UNSURE), decided_at=NOW.astimezone(timezone(timedelta(hours=1))))
     assert store.decisions()[0].decided_at == NOW
