@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from agro.schema.crops import Crop
+from agro.schema.errors import ContractError
 from agro.schema.region import Region
 from agro.schema.tables import validate
 from agro.yields.features import FEATURES, SEASON_START, season_features, season_of
@@ -236,7 +237,7 @@ def predict(
     Parameters
     ----------
     model : YieldModel
-        Trained for the same day of the season.
+        Trained for the same day of the season, or an earlier one: looks after that day are not read.
     observations, parcels : pandas.DataFrame
         Tables; looks after `as_of` are not read.
     as_of : datetime.date
@@ -250,7 +251,18 @@ def predict(
         Table ``yield``. Reasons to abstain: ``no_history`` (of the crop), ``no_index`` (a model that needs the index,
         and fewer than five usable looks this season). ``label``: ``trained_on_simulated`` in a simulated region,
         ``trained_on_history``, or ``unvalidated`` where nothing was trained.
+
+    Raises
+    ------
+    ContractError
+        The model was trained for a later day of the season: its features would have to be guessed.
     """
+    if model.cut_day > cut_day_of(as_of) + 1:  # a leap year moves the same date by a day
+        raise ContractError(
+            f"the model is for day {model.cut_day} of the season, {as_of} is day {cut_day_of(as_of)}",
+            where="yield outlook",
+            do="Train it for this date",
+        )
     season = season_of(as_of)
     features = season_features(observations[observations["date"] <= pd.Timestamp(as_of)], model.cut_day)
     now = features[features["season"] == season].set_index("parcel_uid")

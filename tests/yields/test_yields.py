@@ -183,6 +183,12 @@ def test_too_little_history_abstains(seasons: tuple[int, ...], count: int) -> No
     assert table[["yield_t_ha", "low_t_ha", "high_t_ha"]].isna().all(axis=None)
 
 
+def test_a_model_for_a_later_day_of_the_season_is_refused(learnt: YieldModel) -> None:
+    with pytest.raises(ContractError, match="Train it for this date"):
+        predict(learnt, now(), parcels(), date(2022, 3, 1), region())
+    assert len(predict(learnt, now(), parcels(), date(2022, 5, 1), region())) == 8
+
+
 def test_a_row_a_parcel_with_its_label(learnt: YieldModel) -> None:
     mixed = pd.concat([parcels(count=3), parcels("maize", 9).iloc[3:5]])
     seen = now(count=2)
