@@ -17,6 +17,8 @@ from agro.schema.provenance import digest_of
 
 __all__ = ["AdviceInputs", "advise"]
 
+#: An irrigation within so many days is worth a word.
+RECENT_D = 7
 #: Escalation that goes with each reason to abstain.
 _ABSTAIN_ESCALATES = {
     "abstain.not_observable": "escalate.not_observable", "abstain.never_seen": "escalate.not_observable",
@@ -205,6 +207,9 @@ def _reasons(facts: Facts, rule: Rule, limits: Mapping[str, float], as_of: date)
             add("high_demand", 0.4, 1, et0_mm=round(n["forecast_et0_mm"], 0), days=facts.outlook_d)
         if n["stress_days"] > 0:
             add("stress_days", 0.3 + 0.1 * n["stress_days"], 1, days=int(n["stress_days"]))
+        last = n["last_irrigation_date"]
+        if facts.last_irrigation_mm and (as_of - last.date()).days <= RECENT_D:
+            add("recent_irrigation", 0.3, -1, depth_mm=round(facts.last_irrigation_mm, 0), date=last.date().isoformat())
         if not v["reported"]:
             add("no_irrigation_record", 0.5, -1, days=30)
         if v["may_fall"] and not v["season_over"] and v["ndvi_change"] is not None and v["ndvi_change"] < -0.05:

@@ -54,9 +54,9 @@ def confidence(
             score = min(score, q.climatology_cap.value)
             factors.append((0.0, Message(key="confidence.weather_source", params={"source": facts.weather_source})))
     limits = rules.thresholds
-    # On average weather the label is low whatever limits a region has set.
+    # On average weather, and without a balance, the label is low whatever limits a region has set.
     label: ConfidenceLabel = "low"
-    if unforeseen:
+    if unforeseen or facts.need is None:
         pass
     elif score >= limits["high_confidence"].value:
         label = "high"

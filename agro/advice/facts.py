@@ -10,10 +10,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from agro.advice.outlook import Outlook
 from agro.advice.rules import Rules
 from agro.schema.crops import Crop
 from agro.schema.errors import ContractError
 from agro.schema.region import Region
+
+#: Doses no further apart than this are the same, mm.
+LIKE_MM = 0.05
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,6 @@ class AdviceInputs:
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """Depletion ahead, without irrigation: the central course and the members (days, members), mm."""
-
-    days: np.ndarray
-    central_mm: np.ndarray
-    central_raw_mm: np.ndarray
-    members_mm: np.ndarray
-    members_raw_mm: np.ndarray
-
-
-@dataclass(frozen=True)
 class Facts:
     """What is known of a parcel. None is unknown."""
 
@@ -74,6 +67,8 @@ class Facts:
     rain_ahead_mm: tuple[float, ...] = ()
     rain_week_mm: float = 0.0
     et0_week_mm: float = 0.0
+    #: gross depth of the last reported irrigation, mm
+    last_irrigation_mm: float | None = None
 
     @property
     def weather_is_average(self) -> bool:
@@ -85,44 +80,49 @@ class Facts:
         """Whether the field of an annual crop lies bare, before sowing or after the season."""
         return bool(self.values["season_over"] or self.values["not_sown"])
 
-    def shifted(self, water_mm: float) -> Facts:
-        """The same parcel with so much more water in the root zone (less where negative), every course moved by it."""
+    def replayed(self, added_now_mm: float = 0.0, rain_mm: float = 0.0) -> Facts:
+        """The same parcel with other water: what the balance would give, see :meth:`Outlook.replayed`."""
         if self.need is None or self.outlook is None:
             return self
-        taw = self.need["taw_mm"]
-
-        def move(values: np.ndarray) -> np.ndarray:
-            return np.clip(values - water_mm, 0.0, taw)
-
-        out = self.outlook
-        moved = replace(out, central_mm=move(out.central_mm), members_mm=move(out.members_mm))
-        dr = float(move(np.asarray(self.need["dr_mm"])))
-        net = max(self.need["net_mm"] - water_mm, 0.0) if water_mm > 0 else max(self.need["net_mm"], -water_mm)
-        values = {**self.values, **_timing(moved, dr, self.need["raw_mm"], self.lead_d), "net_mm": net}
-        values["dr_of_raw"] = dr / self.need["raw_mm"] if self.need["raw_mm"] > 0 else None
+        taw, raw = self.need["taw_mm"], self.need["raw_mm"]
+        moved = self.outlook.replayed(added_now_mm, rain_mm)
+        dr = float(np.clip(self.need["dr_mm"] - added_now_mm, 0.0, taw))
+        values = {**self.values, **moved.timing(dr, raw, self.lead_d)}
+        values["dr_of_raw"] = dr / raw if raw > 0 else None
+        values["net_mm"] = self._dose_mm(dr, rain_mm, values["days_to_trigger"])
         return replace(self, outlook=moved, values=values)
 
+    def told_of(self, irrigation_mm: float) -> Facts:
+        """The same parcel, had its grower reported an irrigation of so much (net) that is in the root zone by now.
 
-def _timing(outlook: Outlook, dr: float, raw: float, lead_d: int) -> dict[str, Any]:
-    """When the central course reaches RAW, and the share of members that reach it.
+        Members may suppose irrigations that nobody told; with a record none would, so the central run speaks.
+        """
+        if self.outlook is None:
+            return self
+        told = replace(self, outlook=self.outlook.central()).replayed(irrigation_mm)
+        return replace(told, values={**told.values, "reported": True})
 
-    ``days_to_trigger`` is 0 when the depletion is there today, None beyond the outlook; ``next_trigger_d`` leaves
-    today out; ``lead_prob`` is the share within the lead time, ``trigger_prob`` within the outlook. Without members
-    the central course stands for them.
-    """
-    above = np.flatnonzero(outlook.central_mm >= outlook.central_raw_mm)
-    following = int(above[0]) + 1 if above.size else None
-    reached = outlook.members_mm >= outlook.members_raw_mm
-    if reached.size:
-        lead, whole = float(reached[:lead_d].any(axis=0).mean()), float(reached.any(axis=0).mean())
-    elif outlook.central_mm.size:
-        lead, whole = float(following is not None and following <= lead_d), float(following is not None)
-    else:  # nothing is known ahead: today's depletion has to decide
-        lead = whole = float(dr >= raw)
-    return {
-        "days_to_trigger": 0 if dr >= raw else following, "next_trigger_d": following, "lead_prob": lead,
-        "trigger_prob": whole,
-    }  # fmt: skip
+    def _dose_mm(self, dr_mm: float, more_rain_mm: float, trigger_d: int | None) -> float:
+        """Net dose of the need table's rule, depletion less rain before the trigger, on changed water.
+
+        The limits of the system are not in the table: a dose that they have cut or raised shows where they are.
+        """
+        need: Mapping[str, Any] = self.need or {}
+
+        def wanted(dr: float, more: float, trigger: int | None) -> float:
+            rain = list(self.rain_ahead_mm[: self.outlook_d])
+            if rain:
+                rain[0] += more
+            return dr - sum(rain if trigger is None else rain[: max(trigger - 1, 0)])
+
+        new = wanted(dr_mm, more_rain_mm, trigger_d)
+        old = wanted(need["dr_mm"], 0.0, self.values["days_to_trigger"])
+        if new <= 0:
+            return 0.0
+        given = float(need["net_mm"])
+        least = given if given > old + LIKE_MM else 0.0
+        most = given if 0 < given < old - LIKE_MM else np.inf
+        return float(np.clip(new, least, most))
 
 
 def _number(value: Any) -> float | None:
@@ -140,19 +140,17 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
         "parcel_uid"
     )
     ahead = inputs.weather[inputs.weather["is_forecast"]]
-    week = inputs.weather[~inputs.weather["is_forecast"] & (inputs.weather["date"] > today - pd.Timedelta(days=7))]
+    past = inputs.weather[~inputs.weather["is_forecast"] & (inputs.weather["date"] <= today)]
+    week = past[past["date"] > today - pd.Timedelta(days=7)]
     water = dict(iter(inputs.water.groupby("parcel_uid"))) if len(inputs.water) else {}
-    newest = inputs.observations.sort_values("date", kind="stable").drop_duplicates("parcel_uid", keep="last")
+    looks = inputs.observations[inputs.observations["date"] <= today]
+    newest = looks.sort_values("date", kind="stable").drop_duplicates("parcel_uid", keep="last")
     small = set(newest.loc[newest["reason"] == "not_observable", "parcel_uid"])
     rain_ahead = tuple(float(r) for r in ahead.groupby("date")["rain_mm"].mean().sort_index())
     strong_ks = inputs.rules.thresholds["strong_stress_ks"].value
     bare_ndvi = inputs.rules.thresholds["bare_ndvi"].value
     lead_d = int(inputs.rules.thresholds["lead_days"].value)
-    pixels = (
-        inputs.observations.groupby("parcel_uid")["pixels_effective"].max()
-        if len(inputs.observations)
-        else pd.Series(dtype=float)
-    )
+    pixels = looks.groupby("parcel_uid")["pixels_effective"].max() if len(looks) else pd.Series(dtype=float)
     soil_of = set(inputs.soil["parcel_uid"])
     out = []
     for row in inputs.parcels.to_dict("records"):
@@ -168,7 +166,7 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
         age = None if looked is None or pd.isna(looked["clear_age_d"]) else int(looked["clear_age_d"])
         ndvi = None if looked is None else _number(looked["value"])
         near = neighbours.get(uid, {})
-        outlook = _outlook(water[uid]) if uid in water and n is not None else None
+        outlook = Outlook.from_water(water[uid]) if uid in water and n is not None else None
         season = seasons.loc[uid] if uid in seasons.index else None
         late = _late(crop, row["agro:sowing_date"], today, season, ndvi, bare_ndvi)
         values: dict[str, Any] = {
@@ -195,7 +193,7 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
                 dr_of_raw=n["dr_mm"] / raw if raw > 0 else None, stress_days=n["stress_days"], net_mm=n["net_mm"],
                 reported=bool(n["irrigation_reported"]),
                 long_stress_d=_stressed(water.get(uid), today, strong_ks),
-                **(_timing(outlook, n["dr_mm"], raw, lead_d) if outlook else {}),
+                **(outlook.timing(n["dr_mm"], raw, lead_d) if outlook else {}),
             )  # fmt: skip
         out.append(
             Facts(
@@ -205,6 +203,7 @@ def build_facts(inputs: AdviceInputs) -> list[Facts]:
                 weather_source="none" if n is None else n["weather_source"],
                 has_forecast=bool((~ahead["source"].str.contains("climatology")).any()), outlook_d=inputs.region.advice.outlook_d, lead_d=lead_d, rain_ahead_mm=rain_ahead,
                 pixels=float(pixels.get(uid, 0.0)), rain_week_mm=float(week["rain_mm"].sum()), et0_week_mm=float(week["et0_mm"].sum()),
+                last_irrigation_mm=_last_irrigation(water.get(uid), n),
             )
         )  # fmt: skip
     return out
@@ -218,23 +217,20 @@ def _today(water: pd.DataFrame | None, today: pd.Timestamp, column: str) -> floa
     return float(row[column].iloc[0]) if len(row) else None
 
 
+def _last_irrigation(water: pd.DataFrame | None, need: Mapping[str, Any] | None) -> float | None:
+    """Gross depth of the last reported irrigation, as its grower knows it."""
+    if need is None or pd.isna(need["last_irrigation_date"]):
+        return None
+    net = _today(water, need["last_irrigation_date"], "irrigation_mm")
+    return None if net is None else net / need["efficiency_frac"]
+
+
 def _stressed(water: pd.DataFrame | None, today: pd.Timestamp, strong_ks: float) -> int | None:
     """Days of the last 30 on which the central run's Ks was no more than `strong_ks`."""
     if water is None:
         return None
     past = water[(water["member"] == -1) & (water["date"] <= today) & (water["date"] > today - pd.Timedelta(days=30))]
     return int((past["ks"] <= strong_ks).sum())
-
-
-def _outlook(water: pd.DataFrame) -> Outlook:
-    ahead = water[water["is_forecast"]]
-    central = ahead[ahead["member"] == -1].sort_values("date")
-    members = ahead[ahead["member"] >= 0]
-    table = {c: members.pivot(index="date", columns="member", values=c).sort_index() for c in ("dr_mm", "raw_mm")}
-    return Outlook(
-        central["date"].to_numpy(), central["dr_mm"].to_numpy(), central["raw_mm"].to_numpy(), table["dr_mm"].to_numpy(),
-        table["raw_mm"].to_numpy(),
-    )  # fmt: skip
 
 
 def _late(

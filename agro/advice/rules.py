@@ -80,6 +80,10 @@ class Condition(_Strict):
         return value is not None and bool(_COMPARE[self.is_](value, than))
 
 
+#: What a rule has to abstain on before another may give an amount.
+_NO_BALANCE = Condition.model_validate({"fact": "has_balance", "is": "eq", "than": False})
+
+
 class Rule(_Strict):
     """All conditions hold: this action, said with this message."""
 
@@ -110,12 +114,18 @@ class Rules(_Strict):
     @model_validator(mode="after")
     def _fits(self) -> Rules:
         known = set(self.thresholds) | REGION_LIMITS
+        balanced = False
         for rule in self.rules:
+            balanced = balanced or (rule.action == "abstain" and rule.when == (_NO_BALANCE,))
             if rule.message not in MESSAGES:
                 raise ValueError(f"rule {rule.id}: unknown message {rule.message}")
             fitting = _SAID_AS[rule.action]
             if not any(rule.message == m or (m.endswith(".") and rule.message.startswith(m)) for m in fitting):
                 raise ValueError(f"rule {rule.id}: {rule.message} does not say {rule.action}")
+            if rule.action == "irrigate" and not balanced:
+                raise ValueError(
+                    f"rule {rule.id}: an amount needs a balance; put a rule above it that abstains when has_balance is false"
+                )
             for condition in rule.when:
                 if condition.fact not in FACTS:
                     raise ValueError(

@@ -55,24 +55,31 @@ def inputs(
     has_need: bool = True, has_soil: bool = True, has_weather: bool = True, season_end: str | None = None,
     outlook_d: int = 7, region_keys: dict[str, Any] | None = None,
 ) -> AdviceInputs:  # fmt: skip
-    """Inputs of one parcel; depletion rises by `daily` mm a day, rain of `rain` mm falls tomorrow."""
+    """Inputs of one drip-irrigated parcel (at most 30 mm in one go); depletion rises by `daily` mm a day, `rain` mm fall tomorrow."""
     days = pd.date_range(TODAY - pd.Timedelta(days=40), TODAY + pd.Timedelta(days=outlook_d))
     offsets = np.linspace(-1.5, 1.5, 8) * member_sd
     rows = []
-    for day in days:
-        ahead = (day - TODAY).days
-        for member in [-1] if ahead <= 0 else [-1, *range(8)]:
-            shift = 0.0 if member < 0 else offsets[member]
-            depletion = dr if ahead <= 0 else dr + daily * ahead - rain + shift
+    for member in (-1, *range(8)):
+        shift, before = (0.0 if member < 0 else offsets[member]), dr
+        for day in days:
+            ahead = (day - TODAY).days
+            if ahead <= 0 and member >= 0:
+                continue
+            # Each day ahead closes; members depart from the central run on the first day.
+            falls, apart = (rain if ahead == 1 else 0.0), (shift if ahead == 1 else 0.0)
+            open_mm = before + daily + apart - falls
+            after = float(np.clip(open_mm, 0, taw)) if ahead > 0 else dr
             rows.append(
                 {
                     "parcel_uid": UID, "date": day, "member": member, "is_forecast": ahead > 0,
-                    "dr_mm": float(np.clip(depletion, 0, taw)), "dr_sd_mm": spread / 3.29, "taw_mm": taw, "raw_mm": raw, "kcb": 1.0,
-                    "kcb_source": "ndvi", "ke": 0.1, "ks": ks, "fc_frac": 0.8, "zr_m": 1.0, "et0_mm": 5.0, "eta_mm": 4.0,
-                    "rain_mm": 0.0, "runoff_mm": 0.0, "irrigation_mm": 0.0, "irrigation_source": None, "drainage_mm": 0.0,
+                    "dr_mm": after, "dr_sd_mm": spread / 3.29, "taw_mm": taw, "raw_mm": raw, "kcb": 1.0,
+                    "kcb_source": "ndvi", "ke": 0.1, "ks": ks, "fc_frac": 0.8, "zr_m": 1.0, "et0_mm": 5.0, "eta_mm": daily,
+                    "rain_mm": falls, "runoff_mm": 0.0, "irrigation_mm": 0.0, "irrigation_source": None, "drainage_mm": max(-open_mm, 0.0),
+                    "root_growth_mm": apart + min(after - open_mm, 0.0) if ahead > 0 else 0.0,
                 }
             )  # fmt: skip
-    net = min(dr, 30.0)
+            before = after
+    net = min(max(dr - (0.0 if dr >= raw else rain), 0.0), 30.0)
     need = {
         "parcel_uid": UID, "as_of": TODAY, "dr_mm": dr, "taw_mm": taw, "raw_mm": raw, "dr_low_mm": max(dr - spread / 2, 0.0),
         "dr_high_mm": max(dr - spread / 2, 0.0) + spread, "trigger_date": pd.NaT, "trigger_prob_frac": 0.5,

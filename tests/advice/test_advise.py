@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from advice_inputs import DAY, inputs
 from hypothesis import HealthCheck, given, settings
@@ -131,6 +134,32 @@ def test_escalation(facts: dict[str, Any], key: str) -> None:
 def test_sure_advice_goes_to_nobody() -> None:
     record = one(dr=90.0, age=1, spread=10.0)
     assert not record.escalated and record.confidence_label == "high"
+
+
+def test_an_irrigation_of_last_week_is_a_reason_to_wait() -> None:
+    case = inputs(dr=20.0)
+    day = pd.Timestamp(DAY) - pd.Timedelta(days=3)
+    dosed = case.water.assign(irrigation_mm=np.where(case.water["date"] == day, 18.0, 0.0))
+    (record,) = advise(replace(case, need=case.need.assign(last_irrigation_date=day), water=dosed))
+    (reason,) = [r for r in record.reasons if r.message.key == "reason.recent_irrigation"]
+    check(reason.message)
+    assert reason.direction == "for" and reason.message.params["depth_mm"] == 20.0  # gross, at an efficiency of 0.9
+    # Nine days ago is not worth a word.
+    late = case.water.assign(irrigation_mm=18.0 * (case.water["date"] == pd.Timestamp(DAY) - pd.Timedelta(days=9)))
+    (record,) = advise(replace(case, water=late))
+    assert "reason.recent_irrigation" not in {r.message.key for r in record.reasons}
+
+
+def test_nothing_later_than_the_issue_date_is_read() -> None:
+    case = inputs(dr=90.0)
+    later = pd.Timestamp(DAY) + pd.Timedelta(days=3)
+    look = case.observations.assign(date=later, usable=False, reason="not_observable", pixels_effective=3.0)
+    storm = case.weather.iloc[[0]].assign(date=later, is_forecast=False, rain_mm=50.0, et0_mm=9.0)
+    peeped = replace(
+        case, observations=pd.concat([case.observations, look], ignore_index=True),
+        weather=pd.concat([case.weather, storm], ignore_index=True),
+    )  # fmt: skip
+    assert advise(peeped) == advise(case)
 
 
 def test_crop_without_an_entry_is_named() -> None:

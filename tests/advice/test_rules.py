@@ -46,6 +46,7 @@ def test_a_region_adds_a_soil_source(tmp_path: Path) -> None:
         ("rules: [{id: a, when: [], action: irrigate, message: advice.hold}]\n", "does not say irrigate"),
         ("rules: [{id: a, when: [{fact: mood, is: eq, than: 1}], action: hold, message: advice.hold}]\n", "mood"),
         ("rules: [{id: a, when: [{fact: ndvi, is: ge, than: much}], action: hold, message: advice.hold}]\n", "much"),
+        ("rules: [{id: a, when: [], action: irrigate, message: advice.irrigate}]\n", "needs a balance"),
         (
             "rules: [{id: a, when: [{fact: ndvi, is: ge, than: 1}], action: hold, message: advice.hold}]\n",
             "hold always",
@@ -58,6 +59,14 @@ def test_wrong_local_rules_are_refused_by_name(tmp_path: Path, text: str, said: 
     local.write_text(text)
     with pytest.raises(ConfigError, match=said):
         load_rules(RULES_FILE, local)
+
+
+def test_an_abstention_is_never_of_medium_confidence(tmp_path: Path) -> None:
+    local = tmp_path / "rules.yaml"
+    local.write_text("thresholds:\n  low_confidence: {value: 0.0, unit: '1', source: x}\n")
+    case = inputs(has_need=False)
+    (record,) = advise(type(case)(**{**vars(case), "rules": load_rules(RULES_FILE, local)}))
+    assert (record.action, record.confidence, record.confidence_label) == ("abstain", 0.0, "low")
 
 
 def test_label_stays_low_on_average_weather_whatever_a_region_sets(tmp_path: Path) -> None:
