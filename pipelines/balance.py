@@ -11,7 +11,7 @@ import pandas as pd
 
 from agro.evaluate.scores import bias, nash_sutcliffe, rmse
 from agro.schema.errors import ConfigError, ContractError, NoDataError
-from agro.store.atomic import replacing
+from agro.store.plain_table import write_plain_table
 from agro.water.balance import Forcing, Soil, run_balance
 from agro.water.coefficients import cover_from_kcb, kc_max, stage_kcb
 from agro.water.reference_et import wind_at_2m
@@ -46,15 +46,7 @@ class BalanceResult:
 
     def write(self, path: Path) -> None:
         """Write the table as CSV or Parquet, by the file's suffix."""
-        if path.suffix not in {".csv", ".parquet"}:
-            raise ConfigError(
-                f"unknown kind of table {path.suffix!r}", where=str(path), do="End the name in .csv or .parquet"
-            )
-        with replacing(path) as temporary:
-            if path.suffix == ".csv":
-                self.table.to_csv(temporary, index=False, float_format="%.6g", date_format="%Y-%m-%d")
-            else:
-                self.table.to_parquet(temporary, index=False)
+        write_plain_table(self.table, path)
 
 
 def run_balance_folder(folder: Path) -> BalanceResult:

@@ -16,7 +16,7 @@ from agro.schema.tables import empty
 from agro.series import smooth
 from agro.sources.imagery import detect_kind, open_imagery
 from agro.sources.imagery.names import common_name
-from agro.store.atomic import replacing
+from agro.store.plain_table import write_plain_table
 from pipelines.observing import Progress, observe_period, quiet, rejected_counts, stack
 
 #: A crop that means "not asked": observing needs none.
@@ -77,7 +77,7 @@ def observe_files(
         )  # fmt: skip
         observations, given = done.observations, list(done.indices)
         rejected = stack([found.rejected, done.rejected], "rejected")
-    write_plain(observations, out_file)
+    write_plain_table(observations, out_file)
     summary = {
         "parcels": int(observations["parcel_uid"].nunique()),
         "dates": int(observations["date"].nunique()),
@@ -89,7 +89,7 @@ def observe_files(
     }
     if series_file:
         last = end or observations["date"].max().date()
-        write_plain(smooth(observations, last), series_file)
+        write_plain_table(smooth(observations, last), series_file)
         summary["series"] = str(series_file)
     return summary, rejected
 
@@ -99,22 +99,3 @@ def _silent(path: Path, crs: str | None) -> ParcelsSource:
     return ParcelsSource(
         path=str(path), crs=crs, defaults={"crop": ANY_CROP, "irrigation": "rainfed"}, outline_only=True
     )
-
-
-def write_plain(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV or Parquet by the file's suffix.
-
-    Raises
-    ------
-    ConfigError
-        Another suffix.
-    """
-    if path.suffix not in {".csv", ".parquet"}:
-        raise ConfigError(
-            f"unknown kind of table {path.suffix!r}", where=str(path), do="End the name in .csv or .parquet"
-        )
-    with replacing(path) as temporary:
-        if path.suffix == ".csv":
-            table.to_csv(temporary, index=False, float_format="%.6g", date_format="%Y-%m-%d")
-        else:
-            table.to_parquet(temporary, index=False)

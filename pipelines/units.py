@@ -8,14 +8,14 @@ mean none. A unit without a manifest entry does not exist, whatever files lie ab
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from agro import __version__
-from agro.schema.errors import AgroError, ContractError
+from agro.schema.errors import AgroError
 from agro.schema.provenance import Provenance, digest_file, digest_of
 from agro.store.atomic import write_text
 
@@ -98,32 +98,6 @@ class Manifest:
             self._entry(unit), json.dumps(entry, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
         )
         return entry
-
-    def run(
-        self, unit: Unit, work: Callable[[], tuple[Sequence[Path], Mapping[str, Any]]]
-    ) -> tuple[dict[str, Any], bool]:
-        """Do a unit unless it is done.
-
-        Returns
-        -------
-        tuple of (dict, bool)
-            The manifest entry, and True when the work was done now.
-        """
-        entry = self.done(unit)
-        if entry is not None:
-            return entry, False
-        files, notes = work()
-        return self.enter(unit, files, notes), True
-
-    def entries(self) -> list[dict[str, Any]]:
-        """All entries, by step and piece."""
-        found = []
-        for path in sorted((self.folder / "units").glob("*/[!.]*.json")):  # a dot: a write that was not finished
-            try:
-                found.append(json.loads(path.read_text(encoding="utf-8")))
-            except ValueError as error:
-                raise ContractError("a broken manifest entry", where=str(path), do="Delete it and run again") from error
-        return found
 
 
 def one_line(error: Exception) -> str:

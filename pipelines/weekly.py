@@ -32,7 +32,7 @@ from agro.sources.imagery import open_imagery
 from agro.sources.irrigation import load_irrigation
 from agro.sources.soil import load_soil
 from agro.sources.weather import load_weather
-from agro.store.workspace import RegionStore, RunFolder, Workspace, write_table
+from agro.store.workspace import RegionStore, RunFolder, Workspace
 from agro.water.reference_et import add_et0
 from agro.water.scheduling import irrigation_need
 from agro.water.state import water_state
@@ -245,10 +245,9 @@ def _run(
     tables: dict[str, pd.DataFrame] = {
         "parcels": inputs.parcels, "rejected": all_rejected, "scenes": scenes, "observations": observations,
         "series": series, "phenology": seasons, "weather": weather, "soil": soil.soil, "irrigation": irrigation,
-        "water": water, "need": need, "yield": yields,
+        "water": water, "need": need, "yield": yields, "advice": to_table(records),
     }  # fmt: skip
     files = [run.write(name, table, unit.provenance(name, created_at)) for name, table in tables.items()]
-    files.append(_write_advice_table(run, records, unit, created_at))
     files.append(run.write_advice(records))
 
     stage("bulletin", 7)
@@ -338,12 +337,6 @@ def _supersede(run: RunFolder, records: list[AdviceRecord]) -> list[AdviceRecord
         archive = RunFolder(run.path / "superseded" / digest_of([r.advice_id for r in earlier.values()]))
         archive.write_advice(list(earlier.values()))
     return out
-
-
-def _write_advice_table(run: RunFolder, records: list[AdviceRecord], unit: Unit, created_at: datetime) -> Path:
-    path = run.path / "advice.parquet"
-    write_table(path, "advice", to_table(records), unit.provenance("advice", created_at))
-    return path
 
 
 def publish_run(
