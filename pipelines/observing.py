@@ -94,16 +94,21 @@ def usable_indices(wanted: Sequence[str], scenes: Sequence[Scene]) -> tuple[list
 
 
 def _fingerprint(scenes: Sequence[Scene]) -> str:
-    """Digest of what the scenes are: identity, scaling, and size and time of local files."""
+    """Digest of what the scenes are: identity, scaling, and size and time of the local files behind them."""
     parts: list[Any] = []
     for scene in sorted(scenes, key=lambda s: s.scene_id):
-        files = []
-        for band, href in sorted(scene.assets.items()):
-            path = Path(str(href))
-            stat = path.stat() if path.exists() else None
-            files.append([band, path.name, stat.st_size if stat else 0, stat.st_mtime_ns if stat else 0])
-        parts.append([scene.scene_id, scene.processing_baseline, scene.offset, scene.scale, files])
+        files = [_state(Path(name)) for name in sorted(scene.files)]
+        parts.append(
+            [scene.scene_id, scene.processing_baseline, scene.offset, scene.scale, sorted(scene.assets), files]
+        )
     return digest_of(parts)
+
+
+def _state(path: Path) -> list[Any]:
+    """Name, size and time of a file, or of every file of a folder such as a Zarr cube; only the name when absent."""
+    inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    found = [(p.name, p.stat()) for p in inside if p.exists()]
+    return [path.name, *([name, stat.st_size, stat.st_mtime_ns] for name, stat in found)]
 
 
 def read_one_day(
