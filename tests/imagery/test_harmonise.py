@@ -13,6 +13,7 @@ SHAPE = (30, 30)
 #: Reflectance x 10000 of common surfaces: blue, green, red, nir, swir16, swir22.
 SURFACES = {
     "wheat": (300, 600, 350, 4600, 1700, 800),
+    "maize": (350, 750, 420, 5000, 2200, 1050),
     "olive": (700, 1000, 1100, 2600, 2600, 1900),
     "bright_soil": (1300, 1900, 2500, 3200, 4000, 3500),
     "dark_soil": (600, 800, 1000, 1500, 2000, 1700),
@@ -65,10 +66,14 @@ def test_dry_and_bright_land_proves_neither() -> None:
 
 
 def test_haze_over_a_canopy_is_not_an_offset() -> None:
-    hazy = bands({"wheat": 1}, 0, 1200)
-    assert np.percentile(hazy["blue"], 10) > 1000
+    hazy = bands({"maize": 1}, 0, 1600)
+    # Dark in no band, and dense: blue and red alone look as if they carried the offset.
+    assert min(np.percentile(hazy[b], 10) for b in ("blue", "red")) > 1000
+    assert min(float(values.min()) for values in hazy.values()) > 800
+    assert (hazy["nir"] - hazy["red"] >= 3500).sum() > 100
+    assert pixel_evidence(hazy, CLEAR) is None
     assert pixel_evidence({b: hazy[b] for b in ("blue", "green", "red", "nir")}, CLEAR) is None
-    assert pixel_evidence(hazy, CLEAR) is not True
+    assert pixel_evidence(bands({"maize": 1}, 1000, 1600), CLEAR) is True
 
 
 def test_a_few_overcorrected_shadows_do_not_count() -> None:

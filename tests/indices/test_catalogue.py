@@ -145,6 +145,7 @@ class TestCompute:
         assert one("evi2", WHEAT) == pytest.approx(2.5 * 0.415 / (0.45 + 2.4 * 0.035 + 1), rel=1e-5)
         assert one("savi", WHEAT) == pytest.approx(1.5 * 0.415 / 0.985, rel=1e-5)
         assert one("ndmi", SOIL) == pytest.approx(-0.08 / 0.58, rel=1e-5)
+        assert one("ndti", SOIL) == pytest.approx((0.33 - 0.28) / 0.61, rel=1e-5)
         assert one("mtci", WHEAT) == pytest.approx(0.20 / 0.065, rel=1e-5)
         assert one("s2rep", WHEAT) == pytest.approx(705 + 35 * (0.2275 - 0.10) / 0.20, rel=1e-6)
         assert one("fcover", WHEAT) == pytest.approx(1.26 * 0.415 / 0.485 - 0.18, rel=1e-5)
@@ -227,6 +228,10 @@ class TestCompute:
     def test_denominator_about_zero(self, rest: float, red: float) -> None:
         assert np.isnan(one("ndvi", {"nir": -red + rest, "red": red}))
         assert np.isnan(one("mtci", {**WHEAT, "red": red, "rededge1": red + rest}))
+
+    def test_a_ratio_of_two_nothings_is_missing_though_in_range(self) -> None:
+        assert np.isnan(one("ndvi", {"nir": 3e-7, "red": 1e-7}))
+        assert one("ndvi", {"nir": 3e-4, "red": 1e-4}) == pytest.approx(0.5, rel=1e-5)
 
     def test_lai_beyond_the_relation_is_missing_not_cut_off(self) -> None:
         assert np.isnan(one("lai", {"nir": 0.9, "red": 0.05, "blue": 0.25}))
