@@ -18,10 +18,10 @@ COUNTERPARTS = {
     "ndvi": "NDVI", "evi": "EVI", "evi2": "EVI2", "savi": "SAVI", "msavi": "MSAVI", "osavi": "OSAVI", "gndvi": "GNDVI",
     "ndre": "NDREI", "cire": "CIRE", "cigreen": "CIG", "ndmi": "NDMI", "ndwi": "NDWI", "mndwi": "MNDWI", "nbr": "NBR",
     "mtci": "MTCI", "mcari": "MCARI", "tcari": "TCARI", "tcari_osavi": "TCARIOSAVI", "ireci": "IRECI", "s2rep": "S2REP",
-    "psri": "PSRI", "bsi": "BI", "nirv": "NIRv", "wdrvi": "WDRVI",
+    "psri": "PSRI", "bsi": "BI", "nirv": "NIRv", "wdrvi": "WDRVI", "ndti": "NDTillI",
 }  # fmt: skip
-#: No counterpart: empirical relations, and a tillage index whose name means another thing there (turbidity).
-ALONE = {"fcover", "lai", "fapar", "ndti"}
+#: No counterpart: empirical relations. (Their NDTI is turbidity; the tillage index is NDTillI.)
+ALONE = {"fcover", "lai", "fapar"}
 LETTERS = {
     "blue": "B", "green": "G", "red": "R", "rededge1": "RE1", "rededge2": "RE2", "rededge3": "RE3", "nir": "N",
     "nir08": "N2", "swir16": "S1", "swir22": "S2",
