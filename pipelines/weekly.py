@@ -175,7 +175,7 @@ def _run(
 
     store.write_description(_description(inputs))
     manifest = Manifest(store.path)
-    source = open_imagery(region.imagery, region.folder)
+    source = open_imagery(region.imagery[0], region.folder)
     observed = None
     try:
         observed = observe_period(
@@ -189,7 +189,7 @@ def _run(
         # No image is an outcome: every parcel then abstains and says so.
         observations, scenes = empty("observations"), empty("scenes")
         rejected.append(
-            validate(pd.DataFrame([rejected_row("imagery", region.imagery.path, error, error.do)]), "rejected")
+            validate(pd.DataFrame([rejected_row("imagery", region.imagery[0].label, error, error.do)]), "rejected")
         )
 
     stage("series", 1)

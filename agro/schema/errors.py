@@ -55,3 +55,7 @@ class NoDataError(AgroError):
 
 class BudgetError(AgroError):
     """Going on would pass a limit that the person set."""
+
+
+class PrivacyError(AgroError):
+    """A request would show what must not leave this machine; it was not sent."""

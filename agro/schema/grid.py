@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from agro.schema.errors import ContractError
 
+#: Side of a cell (m): 512 pixels of 10 m. Edges are multiples of it in the zone's coordinates, the same for every region.
+CELL_M = 5120.0
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -73,4 +76,65 @@ class Grid:
         return cls(
             crs, left, top, resolution_m,
             max(1, round((right - left) / resolution_m)), max(1, round((top - bottom) / resolution_m)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Squares of :data:`CELL_M` that hold parcels: all that is asked of providers, and all that they learn.
+
+    Parameters
+    ----------
+    crs : str
+        Projected CRS.
+    members : tuple of (int, int)
+        Column and row of each, sorted: the cell's left edge is ``column * CELL_M`` and its bottom ``row * CELL_M``.
+    """
+
+    crs: str
+    members: tuple[tuple[int, int], ...]
+
+    def bounds(self, member: tuple[int, int]) -> tuple[float, float, float, float]:
+        """(left, bottom, right, top) of a cell in CRS units."""
+        column, row = member
+        return column * CELL_M, row * CELL_M, (column + 1) * CELL_M, (row + 1) * CELL_M
+
+    def grid(self, member: tuple[int, int], resolution_m: float) -> Grid:
+        """A cell as a grid."""
+        left, _, _, top = self.bounds(member)
+        size = round(CELL_M / resolution_m)
+        return Grid(self.crs, left, top, resolution_m, size, size)
+
+    def windows(self, grid: Grid) -> list[tuple[slice, slice]]:
+        """Rows and columns of `grid` under the cells; neighbours of a row of cells as one.
+
+        Raises
+        ------
+        ContractError
+            The grid is of another CRS.
+        """
+        if grid.crs != self.crs:
+            raise ContractError(f"cells of {self.crs} for a grid of {grid.crs}", where="cells", do="Use one CRS")
+        runs: list[list[int]] = []  # row, first column, last column
+        for column, row in sorted(self.members, key=lambda m: (m[1], m[0])):
+            if runs and runs[-1][0] == row and runs[-1][2] == column - 1:
+                runs[-1][2] = column
+            else:
+                runs.append([row, column, column])
+        found = []
+        for row, first, last in runs:
+            top = max(0, math.floor((grid.top - (row + 1) * CELL_M) / grid.resolution_m + 1e-6))
+            bottom = min(grid.height, math.ceil((grid.top - row * CELL_M) / grid.resolution_m - 1e-6))
+            left = max(0, math.floor((first * CELL_M - grid.left) / grid.resolution_m + 1e-6))
+            right = min(grid.width, math.ceil(((last + 1) * CELL_M - grid.left) / grid.resolution_m - 1e-6))
+            if top < bottom and left < right:
+                found.append((slice(top, bottom), slice(left, right)))
+        return found
+
+    def part(self, grid: Grid, window: tuple[slice, slice]) -> Grid:
+        """The part of `grid` under a window."""
+        rows, columns = window
+        return Grid(
+            grid.crs, grid.left + columns.start * grid.resolution_m, grid.top - rows.start * grid.resolution_m,
+            grid.resolution_m, columns.stop - columns.start, rows.stop - rows.start,
         )  # fmt: skip

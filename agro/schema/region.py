@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from agro.schema.crops import parse_error, read_yaml
 from agro.schema.errors import ConfigError
@@ -32,28 +32,54 @@ class ParcelsSource(_Strict):
 
 
 class ImagerySpec(_Strict):
-    """Where pixels come from. `kind` is an entry point of the group ``agro.imagery``."""
+    """Where pixels come from, one link of the chain. `kind` is an entry point of the group ``agro.imagery``."""
 
-    kind: str  # stac, geotiff, cube, table
-    path: str
+    kind: str  # stac, geotiff, cube, safe ... on this machine; stac-api, sentinelhub ... over the network
+    path: str | None = None  # for what is on this machine
     options: dict[str, Any] = {}
+
+    @property
+    def label(self) -> str:
+        """What it is called in messages."""
+        return f"{self.kind} {self.path}" if self.path else self.kind
 
 
 class WeatherSpec(_Strict):
     """One link of the weather chain, best first."""
 
-    kind: Literal["station", "forecast", "climatology"]
-    path: str
+    kind: Literal["station", "forecast", "climatology", "openmeteo", "power", "era5land"]
+    path: str | None = None  # for the first three
     options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _path_where_needed(self) -> WeatherSpec:
+        if self.kind in ("station", "forecast", "climatology") and not self.path:
+            raise ValueError(f"a {self.kind} needs a path")
+        return self
 
 
 class SoilSpec(_Strict):
     """One link of the soil chain, best first."""
 
-    kind: Literal["table", "texture"]
+    kind: Literal["table", "texture", "soilgrids"]
     path: str | None = None
     texture: str | None = None
+    options: dict[str, Any] = {}
     source: str = "survey"  # said on each row: laboratory, survey ...
+
+
+class Mixing(_Strict):
+    """Whether one table may hold rows of several links of a chain; false: the first link that serves, alone."""
+
+    imagery: bool = True
+    weather: bool = True
+    soil: bool = True
+
+
+class Outbound(_Strict):
+    """What may leave this machine besides cells and rounded points."""
+
+    outlines: bool = False  # exact outlines of parcels, to providers that compute on them
 
 
 class MaskOptions(_Strict):
@@ -100,9 +126,11 @@ class Region(_Strict):
 
     place: Place
     parcels: ParcelsSource
-    imagery: ImagerySpec
+    imagery: tuple[ImagerySpec, ...] = Field(min_length=1)
     weather: tuple[WeatherSpec, ...] = Field(min_length=1)
     soil: tuple[SoilSpec, ...] = Field(min_length=1)
+    mixing: Mixing = Mixing()
+    outbound: Outbound = Outbound()
     irrigation: str | None = None  # CSV of reported events
     yield_history: str | None = None  # CSV parcel_uid, season, crop, yield_t_ha, source
     index_history: str | None = None  # CSV of past seasons' observations, as the observations table
@@ -114,6 +142,12 @@ class Region(_Strict):
     languages: tuple[Literal["fr", "ar", "en"], ...] = ("fr", "ar", "en")
 
     _folder: Path = PrivateAttr(default=Path())
+
+    @field_validator("imagery", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: Any) -> Any:
+        """A single source may be written without a list."""
+        return [value] if isinstance(value, Mapping) else value
 
     @property
     def folder(self) -> Path:

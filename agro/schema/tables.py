@@ -102,6 +102,7 @@ TABLES: dict[str, pa.DataFrameSchema] = {
             "date": _date(),
             "index": _text(),
             "source": _text(),
+            "source_reason": _text(nullable=True),
             "mean": _number(nullable=True),
             "median": _number(nullable=True),
             "p10": _number(nullable=True),
@@ -158,7 +159,8 @@ TABLES: dict[str, pa.DataFrameSchema] = {
             "rain_mm": _number(0, 1000),
             "et0_mm": _number(0, 30, nullable=True),
             "estimated": _text(nullable=True),  # variables estimated, joined by ","
-            "source": _text(),  # station, forecast, climatology ...
+            "source": _text(),  # station, forecast, climatology, openmeteo, power ...
+            "source_reason": _text(nullable=True),
         },
         unique=["site_id", "date", "member", "issued_at"],
     ),
@@ -174,6 +176,7 @@ TABLES: dict[str, pa.DataFrameSchema] = {
             "wp_sd_m3_m3": _number(0.0, 0.3),
             "stones_frac": _number(0.0, 0.95),
             "source": _text(),  # laboratory, survey, soilgrids, texture_default ...
+            "source_reason": _text(nullable=True),
         },
         unique=["parcel_uid", "layer"],
     ),
@@ -310,6 +313,10 @@ TABLES: dict[str, pa.DataFrameSchema] = {
 }
 
 
+#: May be left out by who makes a table, and is None then. ``source_reason``: why not the first link of the chain.
+OPTIONAL = ("source_reason",)
+
+
 def validate(table: pd.DataFrame, name: str, where: str = "") -> pd.DataFrame:
     """Check a table against its contract.
 
@@ -334,6 +341,8 @@ def validate(table: pd.DataFrame, name: str, where: str = "") -> pd.DataFrame:
     """
     schema = TABLES[name]
     place = where or f"table {name}"
+    absent = {c: None for c in OPTIONAL if c in schema.columns and c not in table.columns}
+    table = table.assign(**absent) if absent else table
     missing = [c for c in schema.columns if c not in table.columns]
     if missing:
         raise ContractError(

@@ -24,7 +24,7 @@ GRID = Grid(crs=CRS, left=LEFT, top=TOP, resolution_m=10.0, width=SIZE_PX, heigh
 @pytest.fixture(scope="module")
 def source(sample_tiles: Path) -> ImagerySource:
     region = load_region(sample_tiles)
-    return open_imagery(region.imagery, region.folder)
+    return open_imagery(region.imagery[0], region.folder)
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,14 @@ from pathlib import Path
 from agro.schema.errors import ConfigError
 from agro.schema.region import ImagerySpec
 from agro.sources.imagery.protocol import ImagerySource, Scene, SearchResult
+from agro.sources.imagery.remote import Remote
 
 GROUP = "agro.imagery"
 
-__all__ = ["GROUP", "ImagerySource", "Scene", "SearchResult", "detect_kind", "open_imagery"]
+__all__ = ["GROUP", "ImagerySource", "Remote", "Scene", "SearchResult", "detect_kind", "open_imagery"]
 
 
-def open_imagery(spec: ImagerySpec, folder: Path) -> ImagerySource:
+def open_imagery(spec: ImagerySpec, folder: Path, remote: Remote | None = None) -> ImagerySource:
     """Open the source that a region names.
 
     Parameters
@@ -24,11 +25,13 @@ def open_imagery(spec: ImagerySpec, folder: Path) -> ImagerySource:
         Kind (an entry point), path and options.
     folder : Path
         Relative paths start here.
+    remote : Remote, optional
+        For sources over the network (classes with ``over_network = True``), which are made from it instead of a path.
 
     Raises
     ------
     ConfigError
-        Unknown kind, two plugins of one name, no such path, or an unknown option.
+        Unknown kind, two plugins of one name, no such path, no network for one that needs it, or an unknown option.
     """
     kinds = entry_points(group=GROUP)
     names = [point.name for point in kinds]
@@ -38,17 +41,25 @@ def open_imagery(spec: ImagerySpec, folder: Path) -> ImagerySource:
         )
     if names.count(spec.kind) > 1:
         raise ConfigError(f"two plugins call themselves {spec.kind!r}", where=GROUP, do="Remove one of them")
-    path = (folder / spec.path).resolve()
-    if not path.exists():
-        raise ConfigError("no such file or folder", where=str(path), do="Correct imagery.path")
     factory = next(point for point in kinds if point.name == spec.kind).load()
+    first: Path | Remote
+    if getattr(factory, "over_network", False):
+        if remote is None:
+            raise ConfigError(f"{spec.kind} needs the network", where="imagery", do="Run it with a region")
+        first = remote
+    elif spec.path is None:
+        raise ConfigError(f"{spec.kind} needs a path", where="imagery.path", do="Say where the files are")
+    else:
+        first = (folder / spec.path).resolve()
+        if not first.exists():
+            raise ConfigError("no such file or folder", where=str(first), do="Correct imagery.path")
     try:
-        inspect.signature(factory).bind(path, **spec.options)
+        inspect.signature(factory).bind(first, **spec.options)
     except TypeError as error:
         raise ConfigError(
             f"wrong option of {spec.kind}: {error}", where="imagery.options", do="Correct or remove it"
         ) from error
-    source: ImagerySource = factory(path, **spec.options)
+    source: ImagerySource = factory(first, **spec.options)
     return source
 
 

@@ -129,7 +129,7 @@ def _table(
         elif uid in uids:
             ordered = layers.sort_values("top_m")
             numbers = ordered[list(LIMITS)].apply(pd.to_numeric)
-            good.append(ordered.assign(**numbers, layer=range(1, len(ordered) + 1)))
+            good.append(ordered.assign(**numbers, layer=range(1, len(ordered) + 1), source_reason=None))
     if strangers:
         # One line for all: a survey may well hold more parcels than the region.
         more = f" and {len(strangers) - 1} more of the table" if len(strangers) > 1 else ""

@@ -67,7 +67,7 @@ def load_weather(
     observed = pd.DataFrame(index=days, columns=[*VALUES, "source"])
     outlook: pd.DataFrame | None = None
     for spec in specs:
-        path = (folder / spec.path).resolve()
+        path = (folder / (spec.path or "")).resolve()
         try:
             if spec.kind == "forecast":
                 if outlook is None:
@@ -219,7 +219,7 @@ def _outlook(
             )
         )
         return [] if forecast is None else [forecast]
-    table = climatology((folder / spec.path).resolve(), rest)
+    table = climatology((folder / (spec.path or "")).resolve(), rest)
     normal = table.assign(is_forecast=True, source="climatology", issued_at=pd.Timestamp(as_of))
     if forecast is None:
         return [normal.assign(member=0)]

@@ -1,0 +1,23 @@
+"""How anything leaves this machine: one client for all providers, with guard, budget, ledger, cache and circuit."""
+
+from agro.sources.net.budget import Budget, Estimate
+from agro.sources.net.cache import Cache
+from agro.sources.net.call import Answer, Call, RetryPolicy, Signer
+from agro.sources.net.client import Client, Network, checked_url
+from agro.sources.net.guard import OutboundGuard
+from agro.sources.net.ledger import Ledger
+
+__all__ = [
+    "Answer",
+    "Budget",
+    "Cache",
+    "Call",
+    "Client",
+    "Estimate",
+    "Ledger",
+    "Network",
+    "OutboundGuard",
+    "RetryPolicy",
+    "Signer",
+    "checked_url",
+]

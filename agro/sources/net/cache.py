@@ -1,0 +1,159 @@
+"""Answers kept on disk by what was asked: shared by regions and processes, bounded, safe to kill at any moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from agro.schema.errors import AgroError
+
+#: Default bound, bytes.
+MAX_BYTES = 20_000_000_000
+#: When full, the oldest go until this share is left, so that not every answer starts a search.
+_KEEP_SHARE = 0.9
+
+
+def default_cache_folder() -> Path:
+    """``AGRO_CACHE``, else ``agro`` in the user's cache folder (XDG Base Directory Specification)."""
+    told = os.environ.get("AGRO_CACHE")
+    return Path(told) if told else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agro"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer found: its bytes, its headers of interest, and its age in seconds."""
+
+    content: bytes
+    headers: dict[str, str]
+    age_s: float
+
+
+class Cache:
+    """A folder of answers.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when absent.
+    max_bytes : int
+        Bound; the answers used longest ago go first.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self._written = 0
+        try:
+            (folder / "locks").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AgroError(
+                f"the cache cannot be made: {error.strerror}", where=str(folder), do="Choose another: AGRO_CACHE=FOLDER"
+            ) from error
+
+    @staticmethod
+    def key(identity: str) -> str:
+        """Name of the answer to a request, from all that decides the answer."""
+        return hashlib.sha256(identity.encode()).hexdigest()
+
+    @contextmanager
+    def fetching(self, key: str) -> Iterator[None]:
+        """Hold a request for oneself: another process that wants the same answer waits and then finds it."""
+        with FileLock(self.folder / "locks" / f"{key[:3]}.lock"):
+            yield
+
+    def find(self, key: str, ttl_s: float | None = None) -> Kept | None:
+        """An answer not older than `ttl_s` (None: any age). A damaged one is removed and counts as absent."""
+        path = self._path(key)
+        try:
+            blob = path.read_bytes()
+            stat = path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AgroError(
+                f"the cache cannot be read: {error.strerror}", where=str(path), do="Check the disk"
+            ) from error
+        head, mark, content = blob.partition(b"\n")
+        try:
+            about: dict[str, Any] = json.loads(head)
+            sound = bool(mark) and hashlib.sha256(content).hexdigest() == about["sha256"]
+        except (ValueError, KeyError, TypeError):
+            sound = False
+        if not sound:
+            path.unlink(missing_ok=True)
+            return None
+        age = max(0.0, time.time() - float(about["at"]))
+        if ttl_s is not None and age > ttl_s:
+            return None
+        # Used now: what was used longest ago goes first.
+        os.utime(path, (time.time(), stat.st_mtime))
+        return Kept(content, dict(about["headers"]), age)
+
+    def keep(self, key: str, content: bytes, headers: dict[str, str]) -> None:
+        """Write an answer beside and move it into place; a full disk or a kill leaves the old state."""
+        path = self._path(key)
+        about = {"at": time.time(), "headers": headers, "sha256": hashlib.sha256(content).hexdigest()}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_suffix(f".{os.getpid()}.tmp")
+            try:
+                beside.write_bytes(json.dumps(about, sort_keys=True).encode() + b"\n" + content)
+                beside.replace(path)
+            finally:
+                beside.unlink(missing_ok=True)
+        except OSError as error:
+            raise AgroError(
+                f"the cache cannot be written: {error.strerror}", where=str(self.folder),
+                do="Free space, or choose another: AGRO_CACHE=FOLDER",
+            ) from error  # fmt: skip
+        self._written += len(content)
+        if self._written > self.max_bytes * (1 - _KEEP_SHARE):
+            self.shrink()
+            self._written = 0
+
+    def part(self, key: str) -> Path:
+        """Where the bytes of an unfinished download wait."""
+        path = self._path(key).with_suffix(".part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def shrink(self) -> int:
+        """Remove the answers used longest ago until the bound holds; the bytes removed."""
+        with FileLock(self.folder / "locks" / "shrink.lock"):
+            found = [(stat.st_atime, stat.st_size, path) for path in self._files() if (stat := _stat(path))]
+            total = sum(size for _, size, _ in found)
+            removed = 0
+            if total <= self.max_bytes:
+                return 0
+            for _, size, path in sorted(found):
+                if total - removed <= self.max_bytes * _KEEP_SHARE:
+                    break
+                path.unlink(missing_ok=True)
+                removed += size
+            return removed
+
+    def size_bytes(self) -> int:
+        """Bytes that the answers take."""
+        return sum(stat.st_size for path in self._files() if (stat := _stat(path)))
+
+    def _files(self) -> Iterator[Path]:
+        yield from (path for path in self.folder.glob("??/*") if path.is_file())
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / key
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:  # another process was quicker
+        return None
