@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from agro.schema.errors import ConfigError, ContractError, NoDataError
-from agro.schema.tables import TABLES, validate
+from agro.schema.tables import OPTIONAL, TABLES, validate
 
 _ID_COLUMNS = ("parcel_uid", "sample_id", "parcel_id", "id", "fid")
 _DATE_COLUMNS = ("date", "timestamp", "time", "datetime")
@@ -73,8 +73,9 @@ def observe_table(
         ) from error
     if not len(table):
         raise NoDataError("the table has no row", where=str(path), do="Check that it is the right file")
-    if set(TABLES["observations"].columns) <= set(table.columns):
-        done = validate(table[list(TABLES["observations"].columns)], "observations", str(path))
+    columns = [c for c in TABLES["observations"].columns if c not in OPTIONAL]
+    if set(columns) <= set(table.columns):
+        done = validate(table[columns], "observations", str(path))
         return done, sorted(done["index"].unique())
     parcel, day = (next((c for c in names if c in table.columns), None) for names in (_ID_COLUMNS, _DATE_COLUMNS))
     if parcel is None or day is None:

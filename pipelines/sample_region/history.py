@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from agro.schema.tables import TABLES
+from agro.schema.tables import OPTIONAL, TABLES
 from pipelines.sample_region import canopy, growth, landscape, management, reflectance, weather
 from pipelines.sample_region.landscape import Field, Land
 
@@ -48,7 +48,7 @@ def past_seasons(land: Land, rng: np.random.Generator) -> tuple[pd.DataFrame, pd
                 }
             )  # fmt: skip
             looks.append(_looks(past, grown, days, shown, rng))
-    table = pd.concat(looks, ignore_index=True)[list(TABLES["observations"].columns)]
+    table = pd.concat(looks, ignore_index=True)[[c for c in TABLES["observations"].columns if c not in OPTIONAL]]
     return pd.DataFrame(yields), table
 
 
