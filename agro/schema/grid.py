@@ -61,6 +61,13 @@ class Grid:
         """Coefficients (a, b, c, d, e, f) of the affine transform, as ``affine.Affine(*t)``."""
         return (self.resolution_m, 0.0, self.left, 0.0, -self.resolution_m, self.top)
 
+    def part(self, rows: slice, columns: slice) -> Grid:
+        """The grid of a window of this one."""
+        return Grid(
+            self.crs, self.left + columns.start * self.resolution_m, self.top - rows.start * self.resolution_m,
+            self.resolution_m, columns.stop - columns.start, rows.stop - rows.start,
+        )  # fmt: skip
+
     @classmethod
     def covering(
         cls, bounds: tuple[float, float, float, float], crs: str, resolution_m: float, align_m: float = 20.0
@@ -130,11 +137,3 @@ class Cells:
             if top < bottom and left < right:
                 found.append((slice(top, bottom), slice(left, right)))
         return found
-
-    def part(self, grid: Grid, window: tuple[slice, slice]) -> Grid:
-        """The part of `grid` under a window."""
-        rows, columns = window
-        return Grid(
-            grid.crs, grid.left + columns.start * grid.resolution_m, grid.top - rows.start * grid.resolution_m,
-            grid.resolution_m, columns.stop - columns.start, rows.stop - rows.start,
-        )  # fmt: skip

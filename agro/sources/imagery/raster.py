@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -15,6 +19,8 @@ from rasterio.windows import Window
 
 from agro.schema.errors import ConfigError, SourceError
 from agro.schema.grid import Grid
+from agro.schema.provenance import digest_of
+from agro.sources.net.range_file import RangeFile
 
 #: Largest class of the Sentinel-2 scene classification; anything else is no class.
 LAST_CLASS = 11
@@ -53,20 +59,88 @@ def read_window(path: str, grid: Grid, band: int = 1, nodata: float | None = Non
         raise SourceError(
             "the file is not on this machine", where=path, do="Fetch it beside the item and make its href relative"
         )
-    target = _crs(grid)
     try:
         with rasterio.open(path) as dataset:
-            if dataset.crs is None:
-                raise SourceError("the raster states no CRS", where=path, do="Write its CRS into the file")
-            missing = dataset.nodata if dataset.nodata is not None else nodata
-            step = dataset.transform
-            if dataset.crs == target and step.b == 0 and step.d == 0 and step.e < 0 < step.a:
-                return _by_centres(dataset, grid, band, missing)
-            return _by_warping(dataset, grid, band, missing)
+            return _from(dataset, grid, band, nodata)
     except RasterioError as error:
         raise SourceError(
             f"cannot be read ({_short(error)})", where=path, do="The file may be cut short: fetch it again"
         ) from error
+
+
+def read_remote(
+    file: RangeFile, grid: Grid, windows: Sequence[tuple[slice, slice]], nodata: float | None = None
+) -> np.ndarray:
+    """First band of a remote file on windows of `grid`; only the blocks under them are fetched.
+
+    Parameters
+    ----------
+    file : RangeFile
+        COG or JPEG 2000.
+    grid : Grid
+        Where to.
+    windows : sequence of (slice, slice)
+        Rows and columns of `grid`, as of :meth:`agro.schema.grid.Cells.windows`.
+    nodata : float, optional
+        Used when the file states none.
+
+    Returns
+    -------
+    numpy.ndarray
+        (height, width) float64, NaN where nodata, outside the file or outside the windows.
+
+    Raises
+    ------
+    SourceError, NoDataError, BudgetError, PrivacyError
+        The file cannot be fetched, or is damaged when fetched twice.
+    """
+    for last in (False, True):
+        try:
+            return _read_remote(file, grid, windows, nodata)
+        except RasterioError as error:
+            if file.failure:
+                raise file.failure from error
+            # Damaged on the way, or at the provider: fetched once more to tell.
+            file.forget()
+            if last:
+                raise SourceError(
+                    f"is damaged ({_short(error)}), also when fetched again", where=file.url,
+                    do="The other scenes go on; try another provider for this one",
+                ) from error  # fmt: skip
+    raise AssertionError("unreachable")
+
+
+def _read_remote(
+    file: RangeFile, grid: Grid, windows: Sequence[tuple[slice, slice]], nodata: float | None
+) -> np.ndarray:
+    file.failure = None
+    file.open()
+    name = f"{digest_of(file.url)}{PurePosixPath(urlsplit(file.url).path).suffix}"
+
+    def opener(path: str, mode: str = "rb") -> io.RawIOBase:
+        # GDAL also looks for side files, which remote scenes do not have.
+        if PurePosixPath(path).name != name:
+            raise FileNotFoundError(path)
+        return file.handle()
+
+    out = np.full(grid.shape, np.nan)
+    with rasterio.open(name, opener=opener) as dataset:
+        for rows, columns in windows:
+            out[rows, columns] = _from(dataset, grid.part(rows, columns), 1, nodata)
+    if file.failure:
+        # GDAL took a part that did not come for the end of the file.
+        raise file.failure
+    return out
+
+
+def _from(dataset: rasterio.DatasetReader, grid: Grid, band: int, nodata: float | None) -> np.ndarray:
+    if dataset.crs is None:
+        raise SourceError("the raster states no CRS", where=dataset.name, do="Write its CRS into the file")
+    missing = dataset.nodata if dataset.nodata is not None else nodata
+    step = dataset.transform
+    if dataset.crs == _crs(grid) and step.b == 0 and step.d == 0 and step.e < 0 < step.a:
+        return _by_centres(dataset, grid, band, missing)
+    return _by_warping(dataset, grid, band, missing)
 
 
 def _crs(grid: Grid) -> CRS:

@@ -120,6 +120,10 @@ class Cache:
             self.shrink()
             self._written = 0
 
+    def drop(self, key: str) -> None:
+        """Forget an answer."""
+        self._path(key).unlink(missing_ok=True)
+
     def part(self, key: str) -> Path:
         """Where the bytes of an unfinished download wait."""
         path = self._path(key).with_suffix(".part")
