@@ -67,11 +67,17 @@ def check_region(folder: Path, as_of: date | None = None) -> Check:
 
 def _imagery(inputs: Inputs, check: Check, rejected: list[pd.DataFrame]) -> date | None:
     region = inputs.region
+    for spec in region.imagery:
+        if spec.path is None:
+            check.lines.append(f"imagery     {spec.label}: over the network, not asked here (agro doctor asks)")
+    local = next((spec for spec in region.imagery if spec.path is not None), None)
+    if local is None:
+        return None
     try:
-        found = open_imagery(region.imagery[0], region.folder).search(FIRST, LAST)
+        found = open_imagery(local, region.folder).search(FIRST, LAST)
         rejected.append(found.rejected)
         if not found.scenes:
-            check.problems.append(f"imagery: no scene in {region.imagery[0].label}. Check the folder")
+            check.problems.append(f"imagery: no scene in {local.label}. Check the folder")
             return None
         keys, _ = usable_indices(region.observe.indices, found.scenes)
         days = sorted(group_by_day(found.scenes))

@@ -14,18 +14,19 @@ import pandas as pd
 from shapely.geometry import Point
 
 from agro import indices
-from agro.imagery import group_by_day, read_day
+from agro.imagery import Day, group_by_day, read_day
 from agro.parcels import CoverageWeights, observe_day
-from agro.schema.errors import AgroError, ContractError, NoDataError
+from agro.schema.errors import AgroError, BudgetError, ContractError, NoDataError, PrivacyError
 from agro.schema.grid import Grid
 from agro.schema.provenance import digest_of
 from agro.schema.region import MaskOptions, ObservationOptions
 from agro.schema.tables import empty, validate
 from agro.sources.imagery import ImagerySource, Scene
+from agro.sources.imagery.chain import ImageryChain
 from agro.store.workspace import read_table, write_table
 from pipelines.units import Manifest, Unit, one_line
 
-STEP = "observe/1"
+STEP = "observe/2"
 #: Room around the parcels, so that clouds just outside are dilated into them.
 MARGIN_M = 300.0
 #: Largest grid that is read at once: a square of 70 km at 10 m, about 200 MB a band.
@@ -50,9 +51,14 @@ class Observed:
     days_reused: int
 
 
+def parcel_crs(parcels: gpd.GeoDataFrame, crs: str | None = None) -> str:
+    """`crs`, or the UTM zone of the parcels' middle."""
+    return crs or str(parcels.estimate_utm_crs().to_string())
+
+
 def parcel_grid(parcels: gpd.GeoDataFrame, crs: str | None = None, resolution_m: float = 10.0) -> Grid:
     """The grid over the parcels, in `crs` or the UTM zone of their middle."""
-    projected = parcels.to_crs(crs or parcels.estimate_utm_crs())
+    projected = parcels.to_crs(parcel_crs(parcels, crs))
     left, bottom, right, top = projected.total_bounds
     bounds = (left - MARGIN_M, bottom - MARGIN_M, right + MARGIN_M, top + MARGIN_M)
     if (right - left) * (top - bottom) / resolution_m**2 > MAX_PIXELS:
@@ -111,6 +117,16 @@ def _state(path: Path) -> list[Any]:
     return [path.name, *([name, stat.st_size, stat.st_mtime_ns] for name, stat in found)]
 
 
+@dataclass(frozen=True)
+class OneDay:
+    """What a solar day gave; ``passing``: part of it failed for a reason that may pass."""
+
+    observations: pd.DataFrame
+    scenes: pd.DataFrame
+    rejected: pd.DataFrame
+    passing: bool = False
+
+
 def read_one_day(
     source: ImagerySource,
     scenes: Sequence[Scene],
@@ -121,19 +137,34 @@ def read_one_day(
     bands: Sequence[str],
     mask: MaskOptions,
     options: ObservationOptions,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """One solar day: (observations, scenes, rejected)."""
-    day = read_day(source, scenes, grid, bands, mask)
+) -> OneDay:
+    """One solar day, from the source that serves or, where that one fails, from the next."""
+    first = day = read_day(source, scenes, grid, bands, mask)
+    if day.cube is None and isinstance(source, ImageryChain):
+        why = f"{scenes[0].provider}: {'; '.join(day.rejected['reason'].unique()[:2]) or 'no pixel of the parcels'}"
+        for others in source.alternatives(scenes[0].date, why):
+            other = read_day(source, others, grid, bands, mask)
+            if other.cube is not None:
+                scenes = others
+                # What the first source lacked stays on the list.
+                day = Day(
+                    other.cube,
+                    stack([first.scenes, other.scenes], "scenes"),
+                    stack([first.rejected, other.rejected], "rejected"),
+                )
+                break
     if day.cube is None:
-        return empty("observations"), day.scenes, day.rejected
+        return OneDay(empty("observations"), day.scenes, day.rejected, day.passing)
     layers: dict[str, np.ndarray] = {}
     for key in keys:
         if set(indices.catalogue()[key].bands) <= set(day.cube.data_vars):
             layers[key] = indices.compute(key, {str(k): v for k, v in day.cube.data_vars.items()})
     observations = (
-        observe_day(day.cube, layers, parcels, weights, options, source.name) if layers else empty("observations")
+        observe_day(day.cube, layers, parcels, weights, options, scenes[0].provider, scenes[0].source_reason)
+        if layers
+        else empty("observations")
     )
-    return observations, day.scenes, day.rejected
+    return OneDay(observations, day.scenes, day.rejected, day.passing)
 
 
 def observe_period(
@@ -192,17 +223,19 @@ def observe_period(
             ]
             reused += 1
         else:
+            passing = False
             try:
-                parts = list(read_one_day(source, scenes, parcels, weights, grid, keys, bands, mask, options))
+                one = read_one_day(source, scenes, parcels, weights, grid, keys, bands, mask, options)
+                parts, passing = [one.observations, one.scenes, one.rejected], one.passing
+            except (BudgetError, PrivacyError):
+                # Days done so far are kept; the run as a whole stops.
+                raise
             except AgroError as error:
-                row = {
-                    "input": "imagery",
-                    "item": day.isoformat(),
-                    "reason": one_line(error),
-                    "remedy": "The other days go on",
-                }
+                row = rejected_row("imagery", day.isoformat(), error, "The other days go on")
+                passing = bool(getattr(error, "transient", False))
                 parts = [empty("observations"), empty("scenes"), validate(pd.DataFrame([row]), "rejected")]
-            if manifest and created_at:
+            # A failure that may pass is not entered: the next run tries the day again.
+            if manifest and created_at and not passing:
                 for table, name, part in zip(tables, _files(unit), parts, strict=True):
                     write_table(manifest.folder / name, table, part, unit.provenance(table, created_at))
                 manifest.enter(unit, [manifest.folder / name for name in _files(unit)], {"scenes": len(scenes)})

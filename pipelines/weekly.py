@@ -23,13 +23,13 @@ from agro.parcels import read_parcels
 from agro.reports.publish import publish
 from agro.schema.advice import AdviceRecord
 from agro.schema.crops import Crop, Texture, load_crops, load_textures
-from agro.schema.errors import AgroError, NoDataError
+from agro.schema.errors import AgroError, NoDataError, SourceError
 from agro.schema.provenance import digest_file, digest_of
 from agro.schema.region import Region, load_region
 from agro.schema.tables import empty, validate
 from agro.series import neighbour_anomaly, phenology, recent_change, smooth
-from agro.sources.imagery import open_imagery
 from agro.sources.irrigation import load_irrigation
+from agro.sources.net import Network
 from agro.sources.soil import load_soil
 from agro.sources.weather import load_weather
 from agro.store.workspace import RegionStore, RunFolder, Workspace
@@ -38,6 +38,7 @@ from agro.water.scheduling import irrigation_need
 from agro.water.state import water_state
 from agro.water.tables import CROPS_FILE, SOILS_FILE
 from agro.yields.forecast import predict, train
+from pipelines.network import NetworkOptions, open_network, region_imagery, uses_network
 from pipelines.observing import Progress, observe_period, quiet, rejected_counts, rejected_row, stack
 from pipelines.units import Manifest, Unit
 
@@ -115,6 +116,7 @@ def run_weekly(
     workspace: Path,
     *,
     languages: tuple[str, ...] | None = None,
+    network: NetworkOptions | None = None,
     progress: Progress = quiet,
 ) -> WeeklyResult:
     """Run the whole line for one date.
@@ -129,6 +131,8 @@ def run_weekly(
         Where artefacts go; made when absent.
     languages : tuple of str, optional
         Languages of the bulletin; default: the region's.
+    network : NetworkOptions, optional
+        Limits, cache, offline; only for regions that use the network.
     progress : callable
         Called with (stage, done, total).
 
@@ -147,7 +151,14 @@ def run_weekly(
         store.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(store.path / ".lock", timeout=0)
         with lock:
-            return _run(inputs, as_of, store, workspace, languages or inputs.region.languages, progress)
+            opened = (
+                open_network(inputs.region, inputs.parcels, workspace, network) if uses_network(inputs.region) else None
+            )
+            try:
+                return _run(inputs, as_of, store, workspace, languages or inputs.region.languages, opened, progress)
+            finally:
+                if opened:
+                    opened.close()
     except Timeout as error:
         raise AgroError(
             "another run is at work on this region", where=str(store.path), do="Wait until it ends"
@@ -159,7 +170,13 @@ def run_weekly(
 
 
 def _run(
-    inputs: Inputs, as_of: date, store: RegionStore, workspace: Path, languages: tuple[str, ...], progress: Progress
+    inputs: Inputs,
+    as_of: date,
+    store: RegionStore,
+    workspace: Path,
+    languages: tuple[str, ...],
+    network: Network | None,
+    progress: Progress,
 ) -> WeeklyResult:
     began = time.monotonic()
     region = inputs.region
@@ -175,7 +192,7 @@ def _run(
 
     store.write_description(_description(inputs))
     manifest = Manifest(store.path)
-    source = open_imagery(region.imagery[0], region.folder)
+    source = region_imagery(region, inputs.parcels, network)
     observed = None
     try:
         observed = observe_period(
@@ -185,12 +202,11 @@ def _run(
         )  # fmt: skip
         rejected.append(observed.rejected)
         observations, scenes = observed.observations, observed.scenes
-    except NoDataError as error:
+    except (NoDataError, SourceError) as error:
         # No image is an outcome: every parcel then abstains and says so.
         observations, scenes = empty("observations"), empty("scenes")
-        rejected.append(
-            validate(pd.DataFrame([rejected_row("imagery", region.imagery[0].label, error, error.do)]), "rejected")
-        )
+        label = ", ".join(spec.label for spec in region.imagery)
+        rejected.append(validate(pd.DataFrame([rejected_row("imagery", label, error, error.do)]), "rejected"))
 
     stage("series", 1)
     series = smooth(observations, as_of, start=start, parcels=list(inputs.parcels["parcel_uid"]))
@@ -274,6 +290,7 @@ def _run(
         "soil_sources": sorted(soil.soil["source"].unique()),
         "actions": {str(k): int(v) for k, v in actions.items()},
         "escalated": sum(r.escalated for r in records),
+        "network": _spent(network),
         "rejected": rejected_counts(all_rejected),
         "published": [p.relative_to(store.path).as_posix() for p in paths],
         "seconds": {k: round(v, 2) for k, v in timings.items()},
@@ -282,6 +299,13 @@ def _run(
     return WeeklyResult(
         region.place.id, as_of, workspace, report["actions"], report["escalated"], paths, all_rejected, report
     )
+
+
+def _spent(network: Network | None) -> dict[str, float]:
+    if network is None:
+        return {"requests": 0, "pu": 0.0, "mb": 0.0}
+    spent = network.budget.spent
+    return {"requests": spent.requests, "pu": round(spent.pu, 4), "mb": round(spent.mb, 3)}
 
 
 def _description(inputs: Inputs) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from agro.imagery.mask import quality_flags
 from agro.imagery.merge import ReadScene, merge
 from agro.imagery.scene import Reader, SceneLike
 from agro.schema.bands import Quality
-from agro.schema.errors import AgroError, ContractError, NoDataError, SourceError
+from agro.schema.errors import AgroError, BudgetError, ContractError, NoDataError, PrivacyError, SourceError
 from agro.schema.grid import Grid
 from agro.schema.region import MaskOptions
 from agro.schema.tables import empty, validate
@@ -26,11 +26,15 @@ S = TypeVar("S", bound=SceneLike)
 
 @dataclass(frozen=True)
 class Day:
-    """A day's cube (None when no scene could be used), the ``scenes`` table and the ``rejected`` table."""
+    """A day's cube (None when no scene could be used), the ``scenes`` table and the ``rejected`` table.
+
+    ``passing``: something could not be read for a reason that may pass, so the day is worth another try.
+    """
 
     cube: xr.Dataset | None
     scenes: pd.DataFrame
     rejected: pd.DataFrame
+    passing: bool = False
 
 
 def group_by_day(scenes: Sequence[S]) -> dict[date, list[S]]:
@@ -78,6 +82,7 @@ def read_day(source: Reader[S], scenes: Sequence[S], grid: Grid, bands: Sequence
         raise ContractError("a scene is given twice", where="read_day", do="Give each scene once")
     wanted = list(dict.fromkeys(bands))
     rejected: list[dict[str, str]] = []
+    passing: list[str] = []
     rows: list[dict[str, object]] = []
     read: list[ReadScene] = []
     for scene in sorted(scenes, key=lambda s: s.scene_id):
@@ -88,8 +93,12 @@ def read_day(source: Reader[S], scenes: Sequence[S], grid: Grid, bands: Sequence
         }  # fmt: skip
         rows.append(row)
         try:
-            one = _Reading(source, scene, grid, mask, rejected).read(wanted)
+            one = _Reading(source, scene, grid, mask, rejected, passing).read(wanted)
+        except (BudgetError, PrivacyError):
+            # Not the scene's fault: nothing else is to be asked for either.
+            raise
         except AgroError as error:
+            _note_passing(error, scene.scene_id, passing)
             row["reason"] = error.what
             rejected.append(_reject(scene.scene_id, str(error), error.do or "The other scenes go on"))
             continue
@@ -109,7 +118,13 @@ def read_day(source: Reader[S], scenes: Sequence[S], grid: Grid, bands: Sequence
             why = "adds no pixel to the day's other scenes" if row["scene_id"] in holding else "no pixel on the grid"
             row["reason"] = "; ".join(filter(None, [str(row["reason"] or ""), why]))
     table = validate(pd.DataFrame(rows), "scenes") if rows else empty("scenes")
-    return Day(cube, table, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
+    left_out = validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected")
+    return Day(cube, table, left_out, bool(passing))
+
+
+def _note_passing(error: AgroError, item: str, passing: list[str]) -> None:
+    if getattr(error, "transient", False):
+        passing.append(item)
 
 
 def _reject(item: str, reason: str, remedy: str) -> dict[str, str]:
@@ -125,6 +140,7 @@ class _Reading(Generic[S]):
     grid: Grid
     mask: MaskOptions
     rejected: list[dict[str, str]]
+    passing: list[str]
     notes: list[str] = field(default_factory=list)
 
     def read(self, wanted: Sequence[str]) -> ReadScene:
@@ -171,6 +187,7 @@ class _Reading(Generic[S]):
         except SourceError as error:
             # One broken file costs one band of one scene, not the day.
             self.notes.append(f"{band} cannot be read")
+            _note_passing(error, f"{self.scene.scene_id} {band}", self.passing)
             self.rejected.append(
                 _reject(f"{self.scene.scene_id} {band}", str(error), "The scene's other bands are used; fetch it again")
             )

@@ -26,6 +26,7 @@ def observe_day(
     weights: CoverageWeights,
     options: ObservationOptions,
     source_name: str,
+    source_reason: str | None = None,
 ) -> pd.DataFrame:
     """Statistics of each layer in each parcel.
 
@@ -43,6 +44,8 @@ def observe_day(
         Least effective pixels, least valid share.
     source_name : str
         Said on each row.
+    source_reason : str, optional
+        Why it is not the first source of the chain; said on each row.
 
     Returns
     -------
@@ -92,6 +95,7 @@ def observe_day(
     out = pd.concat(parts, ignore_index=True)
     out["date"] = pd.Timestamp(cube["time"].values[0])
     out["source"] = source_name
+    out["source_reason"] = source_reason
     out["buffer_m"] = weights.buffer_m
     out["scene_ids"] = str(np.atleast_1d(cube["scene_ids"].values)[0])
     return validate(out, "observations")

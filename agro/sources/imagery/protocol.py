@@ -41,6 +41,8 @@ class Scene:
         How scale and offset were found, when not by plain metadata.
     files : tuple of str
         Files on this machine that the pixels are read from: when one changes, what was made of it is out of date.
+    source_reason : str, optional
+        Why it does not come from the first link of the chain; None when it does.
     """
 
     scene_id: str
@@ -55,6 +57,7 @@ class Scene:
     datatake: str | None = None
     note: str = ""
     files: tuple[str, ...] = ()
+    source_reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import small_scenes as small
 import yaml
 
 from agro.schema.errors import NoDataError, SourceError
-from agro.sources.imagery.stac_folder import StacFolder, scene_from_item
+from agro.sources.imagery.stac_folder import StacFolder
+from agro.sources.imagery.stac_item import scene_from_item
 
 FIRST, LAST = date(2000, 1, 1), date(2030, 1, 1)
 TIF = "image/tiff; application=geotiff; profile=cloud-optimized"

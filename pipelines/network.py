@@ -1,0 +1,63 @@
+"""The network and the imagery of a region, joined from its file and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import geopandas as gpd
+
+from agro.parcels.cells import cells_by_parcel
+from agro.schema.grid import Cells
+from agro.schema.region import Region
+from agro.sources.imagery import ImagerySource, Remote, open_imagery
+from agro.sources.imagery.chain import ImageryChain
+from agro.sources.net import Budget, Cache, Ledger, Network, OutboundGuard, RetryPolicy
+from agro.sources.net.budget import Limits
+from agro.sources.net.cache import default_cache_folder
+from pipelines.observing import MARGIN_M, parcel_crs
+
+#: Columns of parcels whose words never leave this machine.
+PRIVATE_COLUMNS = ("parcel_uid", "name", "agro:owner_ref", "agro:cooperative", "agro:sector")
+LEDGER_FILE = "requests.sqlite"
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What the person says of the network on the command line."""
+
+    offline: bool = False
+    limits: Limits = field(default_factory=Limits)
+    cache_folder: Path | None = None
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+def open_network(
+    region: Region, parcels: gpd.GeoDataFrame, workspace: Path, options: NetworkOptions | None = None
+) -> Network:
+    """The region's network: its guard knows the parcels' words, its ledger lies in the workspace."""
+    options = options or NetworkOptions()
+    words = {str(word) for column in PRIVATE_COLUMNS for word in parcels[column].dropna().unique()}
+    return Network(
+        cache=Cache(options.cache_folder or default_cache_folder()), ledger=Ledger(workspace / LEDGER_FILE),
+        budget=Budget(options.limits), guard=OutboundGuard(words, region.outbound.outlines), region=region.place.id,
+        offline=options.offline, policy=options.policy,
+    )  # fmt: skip
+
+
+def uses_network(region: Region) -> bool:
+    """Whether any link of the region's chains may leave this machine."""
+    local = {"station", "forecast", "climatology", "table", "texture"}
+    others = {*(spec.kind for spec in region.weather), *(spec.kind for spec in region.soil)} - local
+    return bool(others) or any(spec.path is None for spec in region.imagery)
+
+
+def region_imagery(region: Region, parcels: gpd.GeoDataFrame, network: Network | None) -> ImagerySource:
+    """The imagery chain of a region."""
+    remote = None
+    if network is not None:
+        crs = parcel_crs(parcels, region.place.crs)
+        served = cells_by_parcel(parcels, crs, MARGIN_M)
+        remote = Remote(network, Cells(crs, tuple(served)), {cell: tuple(uids) for cell, uids in served.items()})
+    links = [(spec.label, lambda spec=spec: open_imagery(spec, region.folder, remote)) for spec in region.imagery]
+    return ImageryChain(links, region.mixing.imagery)
