@@ -124,7 +124,8 @@ def _read_remote(
         return file.handle()
 
     out = np.full(grid.shape, np.nan)
-    with rasterio.open(name, opener=opener) as dataset:
+    # The JPEG 2000 driver would open the file again in threads that know no opener, and give noise for pixels.
+    with rasterio.Env(GDAL_NUM_THREADS="1"), rasterio.open(name, opener=opener) as dataset:
         for rows, columns in windows:
             out[rows, columns] = _from(dataset, grid.part(rows, columns), 1, nodata)
     if file.failure:
