@@ -10,6 +10,7 @@ from agro.schema.errors import ConfigError
 from agro.schema.region import ImagerySpec
 from agro.sources.imagery.protocol import ImagerySource, Scene, SearchResult
 from agro.sources.imagery.remote import Remote
+from agro.sources.imagery.safe_product import holds_products
 
 GROUP = "agro.imagery"
 
@@ -74,12 +75,21 @@ def detect_kind(path: Path) -> str:
     if path.suffix.lower() in {".nc", ".nc4", ".zarr"} or (path / ".zgroup").exists() or (path / "zarr.json").exists():
         return "cube"
     if path.is_dir():
-        if any(p.suffix.lower() == ".json" for p in path.rglob("*.json")):
+        if any(not _within_product(file, path) for file in path.rglob("*.json")):
             return "stac"
+        if holds_products(path):
+            return "safe"
         if any(p.suffix.lower() in {".tif", ".tiff"} for p in path.rglob("*")):
             return "geotiff"
+    elif path.suffix.lower() == ".zip" and holds_products(path):
+        return "safe"
     raise ConfigError(
         "no imagery known here",
         where=str(path),
-        do="Give a STAC folder, a folder of GeoTIFFs, a NetCDF file or a Zarr folder",
+        do="Give a STAC folder, SAFE folders or zips, a folder of GeoTIFFs, a NetCDF file or a Zarr folder",
     )
+
+
+def _within_product(file: Path, folder: Path) -> bool:
+    """Whether a file belongs to a SAFE folder at or below `folder`."""
+    return any(part.upper().endswith(".SAFE") for part in (folder.name, *file.relative_to(folder).parts))

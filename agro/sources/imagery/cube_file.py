@@ -15,7 +15,6 @@ from pyproj.exceptions import CRSError
 
 from agro.schema.errors import ConfigError, SourceError
 from agro.schema.grid import Grid
-from agro.schema.tables import empty
 from agro.sources.imagery.names import common_name, solar_day
 from agro.sources.imagery.options import checked_scaling
 from agro.sources.imagery.protocol import Scene, SearchResult
@@ -131,8 +130,7 @@ class CubeFile:
                         offset=self.offset, scale=self.scale, note=self.note, files=(str(self.path),),
                     )
                 )  # fmt: skip
-        scenes.sort(key=lambda s: (s.date, s.scene_id))
-        return SearchResult(scenes, empty("rejected"))
+        return SearchResult.of(scenes, [])
 
     def _longitude(self) -> float:
         middle = float(self.cube["x"].values.mean()), float(self.cube["y"].values.mean())

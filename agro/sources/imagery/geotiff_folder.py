@@ -10,14 +10,12 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pandas as pd
 
 from agro.schema.errors import ConfigError, NoDataError, SourceError
 from agro.schema.grid import Grid
-from agro.schema.tables import empty, validate
 from agro.sources.imagery.names import common_name, day_in, product_in, resolution_in, without_band
 from agro.sources.imagery.options import checked_scaling
-from agro.sources.imagery.protocol import Scene, SearchResult
+from agro.sources.imagery.protocol import Scene, SearchResult, rejection
 from agro.sources.imagery.raster import RasterHeader, as_classes, read_header, read_window
 
 _BAND_OF_FILE = re.compile(r"#(\d+)$")
@@ -82,15 +80,14 @@ class GeotiffFolder:
             try:
                 self._place(file, start, end, groups)
             except SourceError as error:
-                rejected.append(_row(file.relative_to(self.path).as_posix(), error.what, error.do))
+                rejected.append(rejection(file.relative_to(self.path).as_posix(), error.what, error.do))
         scenes = []
         for scene_id, group in groups.items():
             try:
                 scenes.append(self._scene(scene_id, group))
             except SourceError as error:
-                rejected.append(_row(scene_id, error.what, error.do))
-        scenes.sort(key=lambda s: (s.date, s.scene_id))
-        return SearchResult(scenes, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
+                rejected.append(rejection(scene_id, error.what, error.do))
+        return SearchResult.of(scenes, rejected)
 
     def _place(self, file: Path, start: date, end: date, groups: dict[str, _Group]) -> None:
         """Put a file into the group of its scene."""
@@ -192,7 +189,3 @@ def _split(asset: str) -> tuple[str, int]:
     if not found or Path(asset).exists():
         return asset, 1
     return asset[: found.start()], int(found.group(1))
-
-
-def _row(item: str, reason: str, remedy: str) -> dict[str, str]:
-    return {"input": "imagery", "item": item, "reason": reason, "remedy": remedy}

@@ -15,8 +15,10 @@ _DATE = re.compile(r"(?<!\d)(20\d{2})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!
 _BASELINE = re.compile(r"(\d{1,2})\.(\d{1,2})|(?<!\d)(\d{2})(\d{2})(?!\d)")
 #: Product names of the Sentinel-2 ground segment (ESA, Products Specification Document).
 _PRODUCT = re.compile(r"(S2[A-D])_MSI(L1C|L2A)_(\d{8}T\d{6})_N(\d{4})_R(\d{3})_T(\d{2}[A-Z]{3})")
-#: Baseline from which the offset is in the pixels (25 January 2022).
-OFFSET_BASELINE = 4.0
+#: Baseline from which the offset is in the pixels (25 January 2022), and that offset.
+OFFSET_BASELINE, OFFSET_DN = 4.0, -1000.0
+#: Baseline that products processed outside the ground segment carry; it tells nothing.
+OWN_PROCESSING = 99.99
 
 
 def common_name(text: str) -> str | None:
@@ -76,6 +78,18 @@ def baseline_number(baseline: str | None) -> float | None:
         return None
     major, minor, packed_major, packed_minor = found.groups()
     return int(major or packed_major) + int((minor or packed_minor).ljust(2, "0")) / 100
+
+
+def offset_of_baseline(baseline: str | None) -> float | None:
+    """Offset of Level-2A numbers where the metadata states none but the baseline; None when it does not tell.
+
+    >>> offset_of_baseline("02.14"), offset_of_baseline("N0512"), offset_of_baseline("99.99")
+    (0.0, -1000.0, None)
+    """
+    number = baseline_number(baseline)
+    if number is None or number >= OWN_PROCESSING:
+        return None
+    return OFFSET_DN if number >= OFFSET_BASELINE else 0.0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol, runtime_checkable
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from agro.schema.grid import Grid
+from agro.schema.tables import empty, validate
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,17 @@ class SearchResult:
 
     scenes: list[Scene]
     rejected: pd.DataFrame = field(repr=False)
+
+    @classmethod
+    def of(cls, scenes: Iterable[Scene], rejected: Sequence[Mapping[str, str]]) -> SearchResult:
+        """From scenes in any order and rows made by :func:`rejection`."""
+        table = validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected")
+        return cls(sorted(scenes, key=lambda s: (s.date, s.scene_id)), table)
+
+
+def rejection(item: str, reason: str, remedy: str) -> dict[str, str]:
+    """A row of table ``rejected``."""
+    return {"input": "imagery", "item": item, "reason": reason, "remedy": remedy}
 
 
 @runtime_checkable

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from shapely.errors import ShapelyError
 from shapely.geometry import box, shape
 
 from agro.schema.errors import ConfigError, SourceError
 from agro.schema.grid import Grid
 from agro.schema.provenance import canonical_json
-from agro.schema.tables import empty, validate
-from agro.sources.imagery.protocol import Scene, SearchResult
+from agro.sources.imagery.protocol import Scene, SearchResult, rejection
 from agro.sources.imagery.raster import as_classes, read_remote
 from agro.sources.imagery.remote import Remote
 from agro.sources.imagery.signing import StorageSigner, TokenSigner
@@ -82,16 +80,15 @@ class StacApi:
             try:
                 scene = scene_from_item(item, Path(), self.name)
             except SourceError as error:
-                rejected.append(_row(name, error.what, error.do))
+                rejected.append(rejection(name, error.what, error.do or "The other scenes go on"))
                 continue
             if scene.scene_id in scenes:
                 if scenes[scene.scene_id] != scene:
-                    rejected.append(_row(name, "a second, different item of this id", "The first is used"))
+                    rejected.append(rejection(name, "a second, different item of this id", "The first is used"))
                 continue
             if start <= scene.date <= end:
                 scenes[scene.scene_id] = scene
-        found = sorted(scenes.values(), key=lambda s: (s.date, s.scene_id))
-        return SearchResult(found, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
+        return SearchResult.of(scenes.values(), rejected)
 
     def read(self, scene: Scene, band: str, grid: Grid) -> np.ndarray:
         """See :class:`~agro.sources.imagery.protocol.ImagerySource`; nodata outside the cells."""
@@ -127,10 +124,12 @@ class StacApi:
             )
             if canonical_json([call.method, call.url, call.body]) in seen:
                 rejected.append(
-                    _row(f"{self.name} {piece}", "the link to the next page leads back", "The pages before it are used")
+                    rejection(
+                        f"{self.name} {piece}", "the link to the next page leads back", "The pages before it are used"
+                    )
                 )
                 return found
-        rejected.append(_row(f"{self.name} {piece}", f"more than {MAX_PAGES} pages", "Shorten the period"))
+        rejected.append(rejection(f"{self.name} {piece}", f"more than {MAX_PAGES} pages", "Shorten the period"))
         return found
 
 
@@ -204,7 +203,3 @@ def _over(item: dict[str, Any], cells: list[Any]) -> bool:
         return any(outline.intersects(cell) for cell in cells)
     except (KeyError, TypeError, ValueError, AttributeError, ShapelyError):
         return True
-
-
-def _row(item: str, reason: str, remedy: str) -> dict[str, str]:
-    return {"input": "imagery", "item": item, "reason": reason, "remedy": remedy or "The other scenes go on"}

@@ -7,12 +7,10 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from agro.schema.errors import ConfigError, NoDataError, SourceError
 from agro.schema.grid import Grid
-from agro.schema.tables import empty, validate
-from agro.sources.imagery.protocol import Scene, SearchResult
+from agro.sources.imagery.protocol import Scene, SearchResult, rejection
 from agro.sources.imagery.raster import as_classes, read_window
 from agro.sources.imagery.stac_item import items_in, scene_from_item
 
@@ -48,33 +46,26 @@ class StacFolder:
             try:
                 items = list(items_in(json.loads(file.read_text(encoding="utf-8"))))
             except (OSError, ValueError) as error:
-                rejected.append(_row(where, f"not JSON that can be read ({error})", "Fetch the item again"))
+                rejected.append(rejection(where, f"not JSON that can be read ({error})", "Fetch the item again"))
                 continue
             for item in items:
                 name = f"{where} {item.get('id', '')}".strip()
                 try:
                     scene = scene_from_item(item, file.parent)
                 except SourceError as error:
-                    rejected.append(_row(name, error.what, error.do))
+                    rejected.append(rejection(name, error.what, error.do))
                     continue
                 if scene.scene_id in scenes:
-                    rejected.append(_row(name, "a second item of this id", "Remove one of the two"))
+                    rejected.append(rejection(name, "a second item of this id", "Remove one of the two"))
                     continue
                 scenes[scene.scene_id] = scene
         if not scenes and not rejected:
             raise NoDataError(
                 "the folder holds no STAC item", where=str(self.path), do="Put items (JSON) and their COGs there"
             )
-        found = sorted(
-            (s for s in scenes.values() if start <= s.date <= end), key=lambda s: (s.date, s.scene_id)
-        )  # fmt: skip
-        return SearchResult(found, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
+        return SearchResult.of((s for s in scenes.values() if start <= s.date <= end), rejected)
 
     def read(self, scene: Scene, band: str, grid: Grid) -> np.ndarray:
         """See :class:`~agro.sources.imagery.protocol.ImagerySource`."""
         values = read_window(scene.assets[band], grid, nodata=0)
         return as_classes(values) if band == "scl" else values
-
-
-def _row(item: str, reason: str, remedy: str) -> dict[str, str]:
-    return {"input": "imagery", "item": item, "reason": reason, "remedy": remedy}

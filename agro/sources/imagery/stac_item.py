@@ -11,9 +11,8 @@ import numpy as np
 
 from agro.schema.errors import SourceError
 from agro.sources.imagery.names import (
-    OFFSET_BASELINE,
-    baseline_number,
     common_name,
+    offset_of_baseline,
     product_in,
     resolution_in,
     solar_day,
@@ -86,13 +85,13 @@ def _scene(item: dict[str, Any], folder: Path, where: str, provider: str) -> Sce
     baseline = properties.get("s2:processing_baseline") or properties.get("processing:version")
     if baseline is None and product:
         baseline = product.baseline
-    number = baseline_number(str(baseline) if baseline else None)
+    assumed = offset_of_baseline(str(baseline) if baseline else None)
     note = ""
     offset = stated
     if properties.get("earthsearch:boa_offset_applied") is True:
         offset, note = 0.0, "the provider says that the offset is applied"
-    elif stated is None and number is not None:
-        offset, note = (-1000.0 if number >= OFFSET_BASELINE else 0.0), "offset from the processing baseline"
+    elif stated is None and assumed is not None:
+        offset, note = assumed, "offset from the processing baseline"
     orbit = properties.get("sat:relative_orbit")
     if orbit is None and product:
         orbit = product.relative_orbit

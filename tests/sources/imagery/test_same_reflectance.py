@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import small_safe
 import small_scenes as small
 import xarray as xr
 
@@ -21,8 +22,17 @@ FORMS = {
     "geotiff": ("geotiff", small.write_geotiffs),
     "netcdf": ("cube", small.write_netcdf),
     "zarr": ("cube", small.write_zarr),
+    "safe": ("safe", small_safe.write_safe),
+    "safe zips": ("safe", small_safe.write_safe_zips),
 }
-NAMES = {"stac": "items", "geotiff": "tiffs", "netcdf": "cube.nc", "zarr": "cube.zarr"}
+NAMES = {
+    "stac": "items",
+    "geotiff": "tiffs",
+    "netcdf": "cube.nc",
+    "zarr": "cube.zarr",
+    "safe": "products",
+    "safe zips": "zips",
+}
 BANDS = ("red", "nir", "swir16")
 NO_GROWTH = MaskOptions(dilate_m=0)
 
@@ -69,7 +79,7 @@ def test_forms_agree_to_the_last_bit(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(first[day][axis].values, other[day][axis].values)
 
 
-@pytest.mark.parametrize("form", ["stac", "geotiff"])
+@pytest.mark.parametrize("form", ["stac", "geotiff", "safe"])
 def test_a_file_cut_short_costs_its_band_and_is_named(form: str, tmp_path: Path) -> None:
     kind, write = FORMS[form]
     folder = tmp_path / NAMES[form]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_safe
 import small_scenes as small
 
 from agro.schema.grid import Grid
@@ -21,6 +22,8 @@ BUILDERS: dict[str, tuple[str, str, Callable[[Path], None]]] = {
     "geotiff": ("geotiff", "tiffs", small.write_geotiffs),
     "netcdf": ("cube", "cube.nc", small.write_netcdf),
     "zarr": ("cube", "cube.zarr", small.write_zarr),
+    "safe": ("safe", "products", small_safe.write_safe),
+    "safe zips": ("safe", "zips", small_safe.write_safe_zips),
 }
 FIRST, LAST = date(2000, 1, 1), date(2030, 1, 1)
 
