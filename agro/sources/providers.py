@@ -36,6 +36,7 @@ class Provider(BaseModel):
     name: str
     data: Literal["imagery", "weather", "soil"]
     url: str
+    token_url: str | None = None
     signing_url: str | None = None
     storage_url: str | None = None
     collection: str | None = None

@@ -24,11 +24,14 @@ class Remote:
         Squares that hold parcels; nothing else is asked for.
     parcels : mapping
         Cell -> ids of the parcels it serves, for the ledger on this machine.
+    bands : tuple of str
+        Common names that the run will read, for sources that fetch several at once; empty when not known.
     """
 
     network: Network
     cells: Cells
     parcels: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    bands: tuple[str, ...] = ()
 
     def cell_box(self, member: tuple[int, int]) -> tuple[float, float, float, float]:
         """(west, south, east, north) of a cell in degrees, not rounded: for use on this machine."""

@@ -56,9 +56,15 @@ class Call:
         Query.
     body : any, optional
         Sent as JSON.
+    form : mapping, optional
+        Sent as a form instead.
     headers : mapping
     expects : {"json", "bytes"}
         What the answer has to be.
+    check : callable, optional
+        Says what is wrong with a body, "" when nothing is; a wrong one is not kept, and asked for again.
+    version : str
+        Tells answers apart where the request alone does not, such as the products behind a mosaic; not sent.
     ttl_s : float, optional
         Age up to which a kept answer serves; None for ever, 0 never kept.
     byte_range : tuple of int, optional
@@ -79,8 +85,11 @@ class Call:
     method: str = "GET"
     params: Mapping[str, str | int | float] | None = None
     body: Any = None
+    form: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     expects: Literal["json", "bytes"] = "json"
+    check: Callable[[bytes], str] | None = None
+    version: str = ""
     ttl_s: float | None = None
     byte_range: tuple[int, int] | None = None
     signer: Signer | None = None
@@ -92,9 +101,9 @@ class Call:
     @property
     def identity(self) -> str:
         """All that decides the answer: what it is kept under."""
-        return canonical_json(
-            [self.method, self.url, dict(self.params or {}), self.body, self.byte_range, self.expects]
-        )
+        asked = [self.method, self.url, dict(self.params or {}), self.body, self.byte_range, self.expects]
+        more = [dict(self.form), self.version] if self.form else [self.version] if self.version else []
+        return canonical_json([*asked, *more])
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class Client:
             if self.network.offline:
                 self._lacking(call)
             return self._guarded_by_circuit(call, None)
-        key = cache.key(f"{self.provider}\n{call.identity}")
+        key = self._key(call)
         # Offline any age serves: it is what there is.
         age = None if self.network.offline else call.ttl_s
         kept = cache.find(key, age)
@@ -126,6 +126,20 @@ class Client:
     def get_json(self, url: str, params: Mapping[str, str | int | float] | None = None, **more: Any) -> Any:
         """The JSON at an address; see :class:`Call` for `more`."""
         return self.fetch(Call(url, params=params, **more)).json()
+
+    def kept(self, call: Call) -> Answer | None:
+        """The answer that the cache has, of whatever age; None if it has none. Nothing leaves."""
+        cache = self.network.cache
+        kept = cache.find(self._key(call)) if cache else None
+        return Answer(kept.content, kept.headers, kept=True, age_s=kept.age_s) if kept else None
+
+    def forget(self, call: Call) -> None:
+        """Throw a kept answer away that turned out not to be what was asked for; the next call asks again."""
+        if self.network.cache:
+            self.network.cache.drop(self._key(call))
+
+    def _key(self, call: Call) -> str:
+        return Cache.key(f"{self.provider}\n{call.identity}")
 
     @property
     def circuit_open(self) -> bool:
@@ -192,8 +206,9 @@ class Client:
         state = {"renew": False, "renewed": False}
 
         def attempt() -> Answer:
+            renew, state["renew"] = state["renew"], False
             try:
-                return self._attempt(call, part, deadline, tally, state["renew"])
+                return self._attempt(call, part, deadline, tally, renew)
             except _RefusedError as error:
                 if call.signer is None or state["renewed"]:
                     raise SourceError(
@@ -229,7 +244,8 @@ class Client:
             headers |= {"Range": f"bytes={call.byte_range[0]}-{call.byte_range[1]}", "Accept-Encoding": "identity"}
         headers |= resume.headers()
         request = self._http.build_request(
-            call.method, url, params=dict(call.params) if call.params else None, json=call.body, headers=headers,
+            call.method, url, params=dict(call.params) if call.params else None, json=call.body,
+            data=dict(call.form) if call.form else None, headers=headers,
             timeout=httpx.Timeout(min(self.policy.stall_s, max(0.1, deadline - time.monotonic()))),
         )  # fmt: skip
         # The signature is the provider's own word; what is looked at is what we say.
@@ -286,8 +302,7 @@ class Client:
                 json.loads(content)
             except ValueError as error:
                 raise _TransientError(f"{kind or 'something'} instead of JSON") from error
-            return content
-        if kind in ("text/html", "application/xhtml+xml"):
+        elif kind in ("text/html", "application/xhtml+xml"):
             raise _TransientError("a web page instead of data")
         if call.byte_range:
             first, last = call.byte_range
@@ -295,6 +310,9 @@ class Client:
                 content = content[first : last + 1]
             if not content or len(content) > last - first + 1:
                 raise _TransientError(f"{len(content)} bytes for a range of {last - first + 1}")
+        wrong = call.check(content) if call.check else ""
+        if wrong:
+            raise _TransientError(wrong)
         return content
 
     def _lasting(self, call: Call, response: httpx.Response) -> NoReturn:
