@@ -6,24 +6,41 @@ Heavy packages are imported inside the commands, so that ``--help`` answers at o
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from agro.schema.errors import AgroError
+from pipelines.network_commands import (
+    CacheOption,
+    MaxMbOption,
+    MaxPuOption,
+    MaxRequestsOption,
+    OfflineOption,
+    cost_command,
+    doctor_command,
+    network_options,
+    plan_command,
+)
+from pipelines.printing import (
+    DateOption,
+    JsonOption,
+    WorkspaceOption,
+    err,
+    out,
+    parse_date,
+    print_json,
+    print_rejected,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipelines.observing import Progress
 
 #: The Monday that ``agro demo`` advises for.
 DEMO_DATE = date(2022, 4, 11)
@@ -37,70 +54,9 @@ run_app = typer.Typer(help="Run a pipeline on a region.", no_args_is_help=True)
 check_app = typer.Typer(help="Check inputs without running anything.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
 app.add_typer(check_app, name="check")
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of the artefacts.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, nothing else.")]
-
-
-def parse_date(text: str | date) -> date:
-    """A date given as YYYY-MM-DD.
-
-    Raises
-    ------
-    typer.BadParameter
-        Anything else.
-    """
-    if isinstance(text, date):  # a default
-        return text
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date such as 2022-04-11") from None
-
-
-DateOption = Annotated[date, typer.Option("--date", "-d", parser=parse_date, metavar="YYYY-MM-DD", help="Issue date.")]
-
-
-@contextmanager
-def progress_bar(hidden: bool) -> Iterator[Progress]:
-    """A progress bar on standard error, hidden for machines and pipes."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=hidden or not err.is_terminal) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def report(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
-        yield report
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str))
-
-
-def _print_rejected(rejected: pd.DataFrame, limit: int = 20) -> None:
-    for row in rejected.head(limit).itertuples():
-        err.print(f"[yellow]left out[/] {escape(f'{row.input} {row.item}: {row.reason} ({row.remedy})')}")
-    if len(rejected) > limit:
-        err.print(f"[yellow]left out[/] ... and {len(rejected) - limit} more, in rejected.parquet")
+app.command("plan")(plan_command)
+app.command("doctor")(doctor_command)
+app.command("cost")(cost_command)
 
 
 @run_app.command("weekly")
@@ -111,6 +67,11 @@ def run_weekly_command(
     language: Annotated[
         list[str] | None, typer.Option("--language", "-l", help="fr, ar or en; repeat. Default: the region's.")
     ] = None,
+    offline: OfflineOption = False,
+    max_pu: MaxPuOption = None,
+    max_requests: MaxRequestsOption = None,
+    max_mb: MaxMbOption = None,
+    cache: CacheOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Imagery, soil and weather to advice and a bulletin, for one date.
@@ -123,10 +84,11 @@ def run_weekly_command(
 
     with progress_bar(as_json) as progress:
         result = run_weekly(
-            region, as_of, workspace, languages=tuple(language) if language else None, progress=progress
-        )
+            region, as_of, workspace, languages=tuple(language) if language else None,
+            network=network_options(offline, max_pu, max_requests, max_mb, cache), progress=progress,
+        )  # fmt: skip
     if as_json:
-        _print_json({**result.report, "exit_code": result.exit_code})
+        print_json({**result.report, "exit_code": result.exit_code})
     else:
         _print_week(result.report, workspace, result.rejected)
     raise typer.Exit(result.exit_code)
@@ -149,7 +111,7 @@ def _print_week(report: dict[str, Any], workspace: Path, rejected: pd.DataFrame)
     folder = workspace / report["region"]
     for name in report["published"]:
         out.print(f"  wrote     {folder / name}")
-    _print_rejected(rejected)
+    print_rejected(rejected)
 
 
 @app.command()
@@ -173,7 +135,7 @@ def demo(
         run_weekly(SAMPLE, as_of - timedelta(days=7), workspace, progress=progress)
         result = run_weekly(SAMPLE, as_of, workspace, progress=progress)
     if as_json:
-        _print_json(result.report)
+        print_json(result.report)
         return
     _print_week(result.report, workspace, result.rejected)
     out.print(f"\nOpen the map with: [bold]make app[/] or agro app --workspace {workspace}")
@@ -196,13 +158,13 @@ def check_region_command(
 
     result = check_region(folder, as_of)
     if as_json:
-        _print_json(result.as_dict())
+        print_json(result.as_dict())
     else:
         for line in result.lines:
             out.print(f"[green]ok[/]  {escape(line)}")
         for problem in result.problems:
             err.print(f"[red]bad[/] {escape(problem)}")
-        _print_rejected(result.rejected)
+        print_rejected(result.rejected)
     raise typer.Exit(1 if result.problems else 3 if len(result.rejected) else 0)
 
 
@@ -239,7 +201,7 @@ def new_region_command(
     )
     missing = new_region(folder, options)
     if as_json:
-        _print_json({"folder": str(folder), "to_fill_in": missing})
+        print_json({"folder": str(folder), "to_fill_in": missing})
         return
     out.print(f"Made {folder / 'region.yaml'}")
     for key in missing:
@@ -280,11 +242,11 @@ def observe(
             series_file=series, progress=progress,
         )  # fmt: skip
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
         for key, value in summary.items():
             out.print(f"  {key:<18}{value}")
-        _print_rejected(rejected)
+        print_rejected(rejected)
     raise typer.Exit(3 if len(rejected) else 0)
 
 
@@ -303,7 +265,7 @@ def balance(
     result = run_balance_folder(folder)
     result.write(out_file)
     if as_json:
-        _print_json(result.summary())
+        print_json(result.summary())
         return
     for key, value in result.summary().items():
         out.print(f"  {key:<18}{value}")
@@ -331,7 +293,7 @@ def publish_command(
     languages = tuple(language) if language else tuple(store.describe()["languages"])
     paths = publish_run(store, store.run(as_of), languages)
     if as_json:
-        _print_json({"published": [str(p) for p in paths]})
+        print_json({"published": [str(p) for p in paths]})
     else:
         for path in paths:
             out.print(f"  wrote     {path}")
@@ -347,7 +309,7 @@ def status(workspace: WorkspaceOption = Path("demo"), as_json: JsonOption = Fals
 
     rows = describe_workspace(workspace)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     if not rows:
         out.print(f"Nothing in {workspace} yet. Run: agro demo --workspace {workspace}")
@@ -403,7 +365,7 @@ def main() -> None:
         app()
     except AgroError as error:
         if wants_json:
-            _print_json({"error": type(error).__name__, "what": error.what, "where": error.where, "do": error.do})
+            print_json({"error": type(error).__name__, "what": error.what, "where": error.where, "do": error.do})
         err.print(f"[red]error[/] {escape(str(error))}")
         sys.exit(1)
     except KeyboardInterrupt:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import geopandas as gpd
 
+from agro import indices
 from agro.parcels.cells import cells_by_parcel
 from agro.schema.grid import Cells
 from agro.schema.region import Region
@@ -45,6 +48,15 @@ def open_network(
     )  # fmt: skip
 
 
+@contextmanager
+def network_of_run(network: Network) -> Iterator[Network]:
+    """The network, closed at the end."""
+    try:
+        yield network
+    finally:
+        network.close()
+
+
 def uses_network(region: Region) -> bool:
     """Whether any link of the region's chains may leave this machine."""
     local = {"station", "forecast", "climatology", "table", "texture"}
@@ -52,12 +64,19 @@ def uses_network(region: Region) -> bool:
     return bool(others) or any(spec.path is None for spec in region.imagery)
 
 
+def remote_of(region: Region, parcels: gpd.GeoDataFrame, network: Network) -> Remote:
+    """Cells and bands that sources over the network may ask for."""
+    crs = parcel_crs(parcels, region.place.crs)
+    served = cells_by_parcel(parcels, crs, MARGIN_M)
+    catalogue = indices.catalogue()
+    bands = sorted({band for key in region.observe.indices if key in catalogue for band in catalogue[key].bands})
+    return Remote(
+        network, Cells(crs, tuple(served)), {cell: tuple(uids) for cell, uids in served.items()}, tuple(bands)
+    )
+
+
 def region_imagery(region: Region, parcels: gpd.GeoDataFrame, network: Network | None) -> ImagerySource:
     """The imagery chain of a region."""
-    remote = None
-    if network is not None:
-        crs = parcel_crs(parcels, region.place.crs)
-        served = cells_by_parcel(parcels, crs, MARGIN_M)
-        remote = Remote(network, Cells(crs, tuple(served)), {cell: tuple(uids) for cell, uids in served.items()})
+    remote = remote_of(region, parcels, network) if network is not None else None
     links = [(spec.label, lambda spec=spec: open_imagery(spec, region.folder, remote)) for spec in region.imagery]
     return ImageryChain(links, region.mixing.imagery)

@@ -11,7 +11,7 @@ from agro.sources.imagery import detect_kind, open_imagery
 
 
 def test_unknown_kind_lists_those_known(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Known: .*cube.*earth-search.*geotiff.*safe.*stac"):
+    with pytest.raises(ConfigError, match=r"Known: .*cube.*earth-search.*geotiff.*safe.*stac"):
         open_imagery(ImagerySpec(kind="sattelite", path="."), tmp_path)
 
 
