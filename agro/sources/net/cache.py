@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +46,13 @@ class Cache:
         Made when absent.
     max_bytes : int
         Bound; the answers used longest ago go first.
+    clock : callable
+        Seconds since 1970: from it an answer has its age.
     """
 
-    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
+        self._clock = clock
         self.max_bytes = max_bytes
         self._written = 0
         try:
@@ -91,7 +94,7 @@ class Cache:
         if not sound:
             path.unlink(missing_ok=True)
             return None
-        age = max(0.0, time.time() - float(about["at"]))
+        age = max(0.0, self._clock() - float(about["at"]))
         if ttl_s is not None and age > ttl_s:
             return None
         # Used now: what was used longest ago goes first.
@@ -101,7 +104,7 @@ class Cache:
     def keep(self, key: str, content: bytes, headers: dict[str, str]) -> None:
         """Write an answer beside and move it into place; a full disk or a kill leaves the old state."""
         path = self._path(key)
-        about = {"at": time.time(), "headers": headers, "sha256": hashlib.sha256(content).hexdigest()}
+        about = {"at": self._clock(), "headers": headers, "sha256": hashlib.sha256(content).hexdigest()}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_suffix(f".{os.getpid()}.tmp")

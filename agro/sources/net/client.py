@@ -321,8 +321,9 @@ class Client:
         try:
             document = response.json()
             told = (
-                document.get("reason") or document.get("detail") or document.get("description") or document.get("error")
-            )
+                document.get("reason") or document.get("detail") or document.get("description")
+                or document.get("messages") or document.get("error")
+            )  # fmt: skip
             said = told if isinstance(told, str) else json.dumps(told) if told else ""
         except (ValueError, AttributeError):
             pass
@@ -361,11 +362,14 @@ class Network:
     offline : bool
         Nothing leaves; the cache serves what it has.
     policy : RetryPolicy
+    clock : callable
+        The present moment, with its zone: what a forecast was issued on, and what is too new to be final.
     """
 
     def __init__(
         self, cache: Cache | None = None, ledger: Ledger | None = None, budget: Budget | None = None,
         guard: OutboundGuard | None = None, region: str = "", offline: bool = False, policy: RetryPolicy | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:  # fmt: skip
         self.cache = cache
         self.ledger = ledger
@@ -374,6 +378,7 @@ class Network:
         self.region = region
         self.offline = offline
         self.policy = policy or RetryPolicy()
+        self.clock = clock
         self._clients: dict[str, Client] = {}
         self._lock = threading.Lock()
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from agro.schema.errors import AgroError, ConfigError, NoDataError
+from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError
 from agro.schema.region import Place, WeatherSpec
 from agro.schema.tables import empty, validate
-from agro.sources.weather.tables import REQUIRED, VALUES, climatology, daily_values, read_csv
+from agro.sources.net import Network
+from agro.sources.weather import files, openmeteo, power
+from agro.sources.weather.link import Served, label, rejection
+from agro.sources.weather.outlook import outlook
+from agro.sources.weather.tables import REQUIRED, VALUES, climatology
 
-#: A forecast issued more than this many days before is not used.
-MAX_FORECAST_AGE_D = 5
+Observed = Callable[[WeatherSpec, Place, date, date, Network, list[dict[str, str]]], Served]
+#: Providers of past days, and the check of their options.
+REMOTE: Mapping[str, tuple[Observed, Callable[[WeatherSpec], dict[str, Any]]]] = {
+    "openmeteo": (openmeteo.observed, openmeteo.options),
+    "power": (power.observed, power.options),
+}
 
 
 @dataclass(frozen=True)
@@ -28,19 +37,24 @@ class WeatherResult:
 
 
 def load_weather(
-    specs: Sequence[WeatherSpec], folder: Path, start: date, as_of: date, outlook_d: int, place: Place
-) -> WeatherResult:
+    specs: Sequence[WeatherSpec], folder: Path, start: date, as_of: date, outlook_d: int, place: Place,
+    network: Network | None = None, mixing: bool = True,
+) -> WeatherResult:  # fmt: skip
     """Weather from `start` to the end of the outlook, as known on `as_of`.
 
     Observed days take the first link that has temperatures and rain for the day (the issue day's own
-    observation is known; nothing later is read). The days after come from the newest forecast issued on or
-    before `as_of` that has the next day; days that it does not reach, and all of them where there is no forecast, come from
-    climatology as one expected course.
+    observation is known; nothing later is read); a provider is asked only for the span of days that the links before it
+    lack. The days after come from the newest forecast issued on or before `as_of` that has the next day; days that it
+    does not reach, and all of them where there is no forecast, come from climatology as one expected course.
+
+    Each row says its link in ``source`` and, where that is not the first one, why not in ``source_reason``. A link that
+    fails is a row of ``rejected`` and the next one serves.
 
     Parameters
     ----------
     specs : sequence of WeatherSpec
-        The chain, best first. Option ``wind_height_m`` of a station: height of ``wind_m_s``, default 2 m.
+        The chain, best first. Option ``wind_height_m`` of a station: height of ``wind_m_s``, default 2 m. Options of the
+        providers: see their modules.
     folder : Path
         Relative paths start here.
     start, as_of : datetime.date
@@ -49,6 +63,10 @@ def load_weather(
         Days ahead.
     place : Place
         Site of the rows.
+    network : Network, optional
+        The way out for the providers of the chain; without it they fail as offline.
+    mixing : bool
+        False: the first link that covers the whole past serves it alone, and one link serves the days ahead.
 
     Raises
     ------
@@ -56,171 +74,93 @@ def load_weather(
         Days that no link covers; they are named.
     ConfigError
         A file that is absent or not a table, an unknown option, or `start` after `as_of`.
+    BudgetError, PrivacyError
+        A request would pass a limit of the person, or show what must not leave.
     """
     if start > as_of:
         raise ConfigError(
             f"the period begins on {start}, after {as_of}", where="weather", do="Correct season_start or the date"
         )
+    for spec in specs:
+        if spec.kind in REMOTE:
+            REMOTE[spec.kind][1](spec)
     rejected: list[dict[str, str]] = []
     days = pd.date_range(start, as_of, freq="D")
     ahead = pd.date_range(as_of + timedelta(days=1), periods=outlook_d, freq="D")
-    observed = pd.DataFrame(index=days, columns=[*VALUES, "source"])
-    outlook: pd.DataFrame | None = None
-    for spec in specs:
-        path = (folder / (spec.path or "")).resolve()
-        try:
-            if spec.kind == "forecast":
-                if outlook is None:
-                    outlook = _forecast(path, spec, as_of, ahead, place, rejected)
-                continue
-            table = _station(path, spec, as_of, place, rejected) if spec.kind == "station" else climatology(path, days)
-        except AgroError as error:
-            if isinstance(error, ConfigError):
-                raise
-            rejected.append(
-                {
-                    "input": "weather",
-                    "item": path.name,
-                    "reason": str(error),
-                    "remedy": "The next link of the chain is used",
-                }
-            )
-            continue
-        link = table.set_index("date").reindex(days)
-        whole = link[list(REQUIRED)].notna().all(axis=1) & observed["source"].isna()
-        observed.loc[whole, list(VALUES)] = link.loc[whole, list(VALUES)].to_numpy()
-        observed.loc[whole, "source"] = spec.kind
-    uncovered = observed.index[observed["source"].isna()]
-    if len(uncovered):
-        raise NoDataError(
-            f"no weather for {len(uncovered)} of {len(days)} days, first {uncovered[0]:%Y-%m-%d}, last {uncovered[-1]:%Y-%m-%d}",
-            where="weather", do="Complete the station's record, or end the chain with a climatology",
-        )  # fmt: skip
+    observed = _past(specs, folder, days, place, network, mixing, rejected)
     past = observed.reset_index(names="date").assign(member=-1, is_forecast=False)
     past["issued_at"] = past["date"]
-    parts = [past, *_outlook(outlook, specs, folder, ahead, as_of, rejected)]
-    table = pd.concat(parts, ignore_index=True)
+    coming = outlook(specs, folder, as_of, ahead, place, network, mixing, rejected) if outlook_d else []
+    table = pd.concat([past, *coming], ignore_index=True)
     table["site_id"], table["et0_mm"], table["estimated"] = place.id, np.nan, None
     found = validate(table, "weather", "weather chain")
     return WeatherResult(found, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
 
 
-def _wind_height_m(spec: WeatherSpec) -> float:
-    """Height of the anemometer from the options, which hold nothing else."""
-    unknown = set(spec.options) - {"wind_height_m"}
-    if unknown:
-        raise ConfigError(
-            f"unknown option {', '.join(sorted(unknown))}", where=f"weather {spec.path}", do="Known: wind_height_m"
-        )
-    told = spec.options.get("wind_height_m", 2.0)
-    if not isinstance(told, (int, float)) or isinstance(told, bool) or not 0.5 <= told <= 100:
-        raise ConfigError(
-            f"wind_height_m {told!r}", where=f"weather {spec.path}", do="Give metres above ground, 0.5 to 100"
-        )
-    return float(told)
-
-
-def _station(path: Path, spec: WeatherSpec, as_of: date, place: Place, rejected: list[dict[str, str]]) -> pd.DataFrame:
-    table = read_csv(path, ("date",))
-    values = daily_values(table, path, _wind_height_m(spec), place.latitude, place.elevation_m, rejected)
-    return values[values["date"] <= pd.Timestamp(as_of)]
-
-
-def _note(name: str, reason: str, remedy: str) -> dict[str, str]:
-    return {"input": "weather", "item": name, "reason": reason, "remedy": remedy}
-
-
-def _forecast(
-    path: Path, spec: WeatherSpec, as_of: date, ahead: pd.DatetimeIndex, place: Place, rejected: list[dict[str, str]]
-) -> pd.DataFrame | None:
-    """Rows of the newest forecast known, of the members that reach furthest without a gap from the day after `as_of`."""
-    table = read_csv(path, ("date", "issued_at", "member"))
-    height = _wind_height_m(spec)
-    issued = pd.to_datetime(table["issued_at"], errors="coerce", format="ISO8601").dt.normalize()
-    if issued.isna().any():
-        rejected.append(
-            _note(
-                path.name, f"issued_at of {int(issued.isna().sum())} row(s) is not a date", "Write dates as YYYY-MM-DD"
-            )
-        )
-    members = pd.to_numeric(table["member"], errors="coerce")
-    wrong = members.isna() | (members % 1 != 0) | (members < 0)
-    if wrong.any():
-        raise ConfigError(
-            f"member {table['member'][wrong].iloc[0]!r}", where=str(path), do="Number the members 0, 1, 2 ..."
-        )
-    oldest = pd.Timestamp(as_of) - pd.Timedelta(days=MAX_FORECAST_AGE_D)
-    known = (issued <= pd.Timestamp(as_of)) & (issued >= oldest)
-    if not known.any():
-        rejected.append(
-            _note(
-                path.name, f"no forecast issued within {MAX_FORECAST_AGE_D} days before {as_of}", "Climatology is used for the outlook"
-            )
-        )  # fmt: skip
-        return None
-    newest = issued[known].max()
-    rows = table[issued == newest].assign(issued_at=newest, member=members[issued == newest].astype(int))
-    values = daily_values(rows, path, height, place.latitude, place.elevation_m, rejected)
-    values = values[values["date"].isin(ahead) & values[list(REQUIRED)].notna().all(axis=1)]
-    reach = {
-        int(member): _days_without_gap(set(values["date"][values["member"] == member]), ahead)
-        for member in np.unique(values["member"])
-    }
-    longest = max(reach.values(), default=0)
-    if not longest:
-        rejected.append(
-            _note(
-                path.name,
-                f"the forecast of {newest:%Y-%m-%d} lacks the day after {as_of}",
-                "Climatology is used for the outlook",
-            )
-        )
-        return None
-    whole = [member for member, days in reach.items() if days == longest]
-    short = len(reach) - len(whole)
-    if longest < len(ahead) or short:
-        rejected.append(
-            _note(
-                path.name, f"the forecast of {newest:%Y-%m-%d} reaches {longest} of {len(ahead)} days"
-                + (f", {short} member(s) even less" if short else ""),
-                "Climatology is used for the days after; members that end before the others are not used",
-            )
-        )  # fmt: skip
-    kept = values[values["member"].isin(whole) & (values["date"] <= ahead[longest - 1])]
-    return kept.assign(is_forecast=True, source="forecast")
-
-
-def _days_without_gap(dates: set[pd.Timestamp], ahead: pd.DatetimeIndex) -> int:
-    for count, day in enumerate(ahead):
-        if day not in dates:
-            return count
-    return len(ahead)
-
-
-def _outlook(
-    forecast: pd.DataFrame | None,
-    specs: Sequence[WeatherSpec],
-    folder: Path,
-    ahead: pd.DatetimeIndex,
-    as_of: date,
+def _past(
+    specs: Sequence[WeatherSpec], folder: Path, days: pd.DatetimeIndex, place: Place, network: Network | None, mixing: bool,
     rejected: list[dict[str, str]],
-) -> list[pd.DataFrame]:
-    """The forecast, and climatology for the days that it does not reach, for each of its members."""
-    rest = ahead if forecast is None else ahead[ahead > forecast["date"].max()]
-    if not len(rest):
-        return [] if forecast is None else [forecast]
-    spec = next((s for s in specs if s.kind == "climatology"), None)
-    if spec is None:
-        rejected.append(
-            _note(
-                "outlook",
-                f"no weather ahead from {rest[0]:%Y-%m-%d}",
-                "End the chain with a climatology, or get a newer forecast",
+) -> pd.DataFrame:  # fmt: skip
+    links = [spec for spec in specs if spec.kind != "forecast"]
+    observed = pd.DataFrame(index=days, columns=[*VALUES, "source", "source_reason"], dtype=object)
+    failures: dict[int, str] = {}
+    for number, spec in enumerate(links):
+        lacking = days[observed["source"].isna()]
+        if spec.kind in REMOTE and not len(lacking):
+            continue
+        try:
+            served = _served(spec, folder, days, lacking, place, network, rejected)
+        except (ConfigError, BudgetError, PrivacyError):
+            raise
+        except AgroError as error:
+            failures[number] = error.what
+            rejected.append(rejection(label(spec), error.what))
+            continue
+        if served.failure:
+            failures[number] = served.failure
+            rejected.append(
+                rejection(label(spec), served.failure, "What it had is used, else the next link of the chain")
             )
-        )
-        return [] if forecast is None else [forecast]
-    table = climatology((folder / (spec.path or "")).resolve(), rest)
-    normal = table.assign(is_forecast=True, source="climatology", issued_at=pd.Timestamp(as_of))
-    if forecast is None:
-        return [normal.assign(member=0)]
-    return [forecast, *(normal.assign(member=member) for member in sorted(forecast["member"].unique()))]
+        link = served.table.set_index("date").reindex(days)
+        has = link[list(REQUIRED)].notna().all(axis=1)
+        if not mixing and not has.all():
+            failures[number] = f"lacks {int((~has).sum())} of {len(days)} days" + (
+                f" ({served.failure})" if served.failure else ""
+            )
+            rejected.append(rejection(label(spec), failures[number], "The next link serves alone: mixing is off"))
+            continue
+        taken = has & observed["source"].isna()
+        reason = f"{links[0].kind}: {failures.get(0, 'no value')}" if number else None
+        observed.loc[taken, list(VALUES)] = link.loc[taken, list(VALUES)].to_numpy()
+        observed.loc[taken, "source"] = spec.kind
+        observed.loc[taken, "source_reason"] = [
+            "; ".join(part for part in (reason, note) if isinstance(part, str)) or None
+            for note in link.loc[taken, "note"]
+        ]
+        if not mixing:
+            break
+    uncovered = observed.index[observed["source"].isna()]
+    if len(uncovered):
+        why = "; ".join(f"{label(links[number])}: {reason}" for number, reason in failures.items())
+        raise NoDataError(
+            f"no weather for {len(uncovered)} of {len(days)} days, first {uncovered[0]:%Y-%m-%d}, "
+            f"last {uncovered[-1]:%Y-%m-%d}" + (f" ({why})" if why else ""),
+            where="weather", do="Complete the station's record, or end the chain with a climatology",
+        )  # fmt: skip
+    return observed
+
+
+def _served(
+    spec: WeatherSpec, folder: Path, days: pd.DatetimeIndex, lacking: pd.DatetimeIndex, place: Place,
+    network: Network | None, rejected: list[dict[str, str]],
+) -> Served:  # fmt: skip
+    path = (folder / (spec.path or "")).resolve()
+    if spec.kind == "station":
+        return Served(files.station(path, spec, days[-1].date(), place, rejected).assign(note=None))
+    if spec.kind == "climatology":
+        return Served(climatology(path, days).assign(note=None))
+    if spec.kind not in REMOTE:
+        raise ConfigError(f"no weather of kind {spec.kind}", where="weather", do=f"Known: {', '.join(REMOTE)}")
+    if network is None:
+        raise NoDataError("offline: this run has no network", where=spec.kind)
+    return REMOTE[spec.kind][0](spec, place, lacking[0].date(), lacking[-1].date(), network, rejected)

@@ -70,7 +70,7 @@ def read_csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 def daily_values(
     table: pd.DataFrame,
-    path: Path,
+    record: str,
     wind_height_m: float,
     latitude_deg: float,
     elevation_m: float,
@@ -90,12 +90,12 @@ def daily_values(
     found = {name: next((c for c in names if c in table.columns), None) for name, names in ALIASES.items()}
     absent = [name for name in REQUIRED if found[name] is None]
     if absent:
-        raise ConfigError(f"no column {', '.join(absent)}", where=str(path), do=f"It has: {', '.join(table.columns)}")
+        raise ConfigError(f"no column {', '.join(absent)}", where=record, do=f"It has: {', '.join(table.columns)}")
     dates = pd.to_datetime(table["date"], errors="coerce", format="ISO8601").dt.normalize()
     bad = dates.isna()
     for row in np.flatnonzero(bad)[:50]:
         rejected.append(
-            _row(path, f"row {row + 2}", f"{table['date'].iloc[row]!r} is not a date", "Write dates as YYYY-MM-DD")
+            _row(record, f"row {row + 2}", f"{table['date'].iloc[row]!r} is not a date", "Write dates as YYYY-MM-DD")
         )
     out = pd.DataFrame({"date": dates})
 
@@ -110,7 +110,7 @@ def daily_values(
             if str(said).strip():
                 rejected.append(
                     _row(
-                        path,
+                        record,
                         f"{dates.iloc[row]:%Y-%m-%d} {source}",
                         f"{said!r} is not a number",
                         "Taken as missing; correct the record",
@@ -148,12 +148,12 @@ def daily_values(
     for name in ("issued_at", "member"):
         if name in table.columns:
             out[name] = table[name]
-    checked = _checked(out[~bad], path, rejected)
-    return _under_the_sky(checked, path, latitude_deg, elevation_m, rejected)
+    checked = _checked(out[~bad], record, rejected)
+    return _under_the_sky(checked, record, latitude_deg, elevation_m, rejected)
 
 
 def _under_the_sky(
-    out: pd.DataFrame, path: Path, latitude_deg: float, elevation_m: float, rejected: list[dict[str, str]]
+    out: pd.DataFrame, record: str, latitude_deg: float, elevation_m: float, rejected: list[dict[str, str]]
 ) -> pd.DataFrame:
     """Radiation that no sky lets through becomes missing."""
     clear = clear_sky_mj_m2(elevation_m, extraterrestrial_mj_m2(latitude_deg, out["date"].dt.day_of_year.to_numpy()))
@@ -161,7 +161,7 @@ def _under_the_sky(
     for row, sky in zip(out[beyond].itertuples(), clear[beyond.to_numpy()], strict=True):
         rejected.append(
             _row(
-                path, f"{row.date:%Y-%m-%d} rs_mj_m2", f"{row.rs_mj_m2:g} is above the clear sky's {sky:.1f} MJ/m2",
+                record, f"{row.date:%Y-%m-%d} rs_mj_m2", f"{row.rs_mj_m2:g} is above the clear sky's {sky:.1f} MJ/m2",
                 "Taken as missing; check the unit (MJ/m2 a day) and the sensor",
             )
         )  # fmt: skip
@@ -169,13 +169,13 @@ def _under_the_sky(
     return out
 
 
-def _checked(out: pd.DataFrame, path: Path, rejected: list[dict[str, str]]) -> pd.DataFrame:
+def _checked(out: pd.DataFrame, record: str, rejected: list[dict[str, str]]) -> pd.DataFrame:
     for name, (low, high) in LIMITS.items():
         wrong = (out[name] < low) | (out[name] > high)
         for row in out[wrong].itertuples():
             rejected.append(
                 _row(
-                    path,
+                    record,
                     f"{row.date:%Y-%m-%d} {name}",
                     f"{getattr(row, name):g} is outside {low} .. {high}",
                     "Taken as missing; correct the record",
@@ -186,7 +186,7 @@ def _checked(out: pd.DataFrame, path: Path, rejected: list[dict[str, str]]) -> p
     for row in out[crossed].itertuples():
         rejected.append(
             _row(
-                path,
+                record,
                 f"{row.date:%Y-%m-%d}",
                 f"tmin {row.tmin_c:g} above tmax {row.tmax_c:g}",
                 "Taken as missing; correct the record",
@@ -197,7 +197,7 @@ def _checked(out: pd.DataFrame, path: Path, rejected: list[dict[str, str]]) -> p
     again = out.duplicated(keys, keep="first")
     for row in out[again].itertuples():
         rejected.append(
-            _row(path, f"{row.date:%Y-%m-%d}", "the day stands twice", "The first row is used; remove the other")
+            _row(record, f"{row.date:%Y-%m-%d}", "the day stands twice", "The first row is used; remove the other")
         )
     return out[~again]
 
@@ -244,5 +244,5 @@ def climatology(path: Path, dates: pd.DatetimeIndex) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _row(path: Path, item: str, reason: str, remedy: str) -> dict[str, Any]:
-    return {"input": "weather", "item": f"{path.name} {item}", "reason": reason, "remedy": remedy}
+def _row(record: str, item: str, reason: str, remedy: str) -> dict[str, Any]:
+    return {"input": "weather", "item": f"{record} {item}", "reason": reason, "remedy": remedy}
