@@ -1,4 +1,4 @@
-"""Weather from files and providers: station, forecast, climatology, Open-Meteo, NASA POWER, as a chain of fallbacks."""
+"""Weather from files and providers: station, forecast, climatology, Open-Meteo, NASA POWER, ERA5-Land, as a chain of fallbacks."""
 
 from agro.sources.weather.chain import WeatherResult, load_weather
 

@@ -15,7 +15,7 @@ from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError,
 from agro.schema.region import Place, WeatherSpec
 from agro.schema.tables import empty, validate
 from agro.sources.net import Network
-from agro.sources.weather import files, openmeteo, power
+from agro.sources.weather import era5land, files, openmeteo, power
 from agro.sources.weather.link import Served, label, rejection
 from agro.sources.weather.outlook import outlook
 from agro.sources.weather.tables import REQUIRED, VALUES, climatology
@@ -25,6 +25,7 @@ Observed = Callable[[WeatherSpec, Place, date, date, Network, list[dict[str, str
 REMOTE: Mapping[str, tuple[Observed, Callable[[WeatherSpec], dict[str, Any]]]] = {
     "openmeteo": (openmeteo.observed, openmeteo.options),
     "power": (power.observed, power.options),
+    "era5land": (era5land.observed, era5land.options),
 }
 
 
