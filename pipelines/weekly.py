@@ -214,7 +214,16 @@ def _run(
     neighbours, change = neighbour_anomaly(series, inputs.parcels, as_of), recent_change(series, as_of)
 
     stage("weather", 2)
-    forcing = load_weather(region.weather, region.folder, start, as_of, region.advice.outlook_d, region.place)
+    forcing = load_weather(
+        region.weather,
+        region.folder,
+        start,
+        as_of,
+        region.advice.outlook_d,
+        region.place,
+        network,
+        region.mixing.weather,
+    )
     weather = add_et0(forcing.weather, region.place.latitude, region.place.elevation_m)
     soil = load_soil(region.soil, region.folder, inputs.parcels, inputs.textures)
     irrigation, irrigation_rejected = load_irrigation(
