@@ -10,7 +10,7 @@ from agro.schema.errors import ContractError
 CHUNK = 2000
 
 
-def whittaker(values: np.ndarray, weights: np.ndarray, lambda_: float) -> tuple[np.ndarray, np.ndarray]:
+def whittaker(values: np.ndarray, weights: np.ndarray, lambda_: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smooth series by penalised least squares with second differences.
 
     Minimises ``sum w (y - z)^2 + lambda sum (z[t] - 2 z[t-1] + z[t-2])^2`` (Eilers 2003, doi
@@ -25,8 +25,8 @@ def whittaker(values: np.ndarray, weights: np.ndarray, lambda_: float) -> tuple[
         (series, days). Where the weight is 0 the value is ignored and may be NaN.
     weights : numpy.ndarray
         (series, days), at least 0. Two positive weights a series are needed.
-    lambda_ : float
-        Roughness penalty, positive.
+    lambda_ : float or numpy.ndarray
+        Roughness penalty, positive; of all series, or (series,) of each.
 
     Returns
     -------
@@ -44,7 +44,10 @@ def whittaker(values: np.ndarray, weights: np.ndarray, lambda_: float) -> tuple[
     """
     if values.shape != weights.shape or values.ndim != 2:
         raise ContractError(f"values {values.shape} and weights {weights.shape} must be alike, (series, days)")
-    if not (np.isfinite(lambda_) and lambda_ > 0) or not (weights >= 0).all() or np.isinf(weights).any():
+    if np.ndim(lambda_) and np.shape(lambda_) != (len(values),):
+        raise ContractError(f"lambda {np.shape(lambda_)} must be one number, or one a series")
+    penalties = np.broadcast_to(np.asarray(lambda_, dtype="float64"), (len(values),))
+    if not (np.isfinite(penalties) & (penalties > 0)).all() or not (weights >= 0).all() or np.isinf(weights).any():
         raise ContractError("lambda must be positive, and weights finite and not negative")
     if not np.isfinite(values[weights > 0]).all():
         raise ContractError("a value that counts is not a number", do="Give it no weight")
@@ -55,11 +58,11 @@ def whittaker(values: np.ndarray, weights: np.ndarray, lambda_: float) -> tuple[
         return out, variance
     for begin in range(0, enough.size, CHUNK):
         part = enough[begin : begin + CHUNK]
-        out[part], variance[part] = _solve(values[part], weights[part], lambda_)
+        out[part], variance[part] = _solve(values[part], weights[part], penalties[part])
     return out, variance
 
 
-def _solve(values: np.ndarray, weights: np.ndarray, lambda_: float) -> tuple[np.ndarray, np.ndarray]:
+def _solve(values: np.ndarray, weights: np.ndarray, lambda_: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     m, n = values.shape[1], values.shape[0]
     w = np.ascontiguousarray(weights.T, dtype="float64")
     rhs = np.where(w > 0, w * np.nan_to_num(values.T), 0.0)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agro.schema.tables import empty, validate
-from agro.series import smooth
-from agro.series.smooth import DRIFT_SD, LOOK_SD
+from agro.series import smooth, smooth_batches
+from agro.series.estimate import DRIFT_SD, daily
+from agro.series.looks import LOOK_SD
 
 START = date(2026, 1, 1)
 
@@ -204,3 +205,51 @@ def test_sixty_parcels_come_out_whole(looks, wheat):
     table = pd.concat([looks(days, wheat(days) + random.normal(0, 0.02, 60), uid=f"p{k}") for k in range(60)])
     series = smooth(table, day(300))
     assert len(series) == 60 * 301
+
+
+def test_a_field_that_jumps_is_doubted_sooner(looks, wheat, alfalfa):
+    days = np.arange(0, 200, 5)
+    calm = smooth(looks(days, 0.5 + 0.02 * np.sin(days)), day(215))["sd"].to_numpy()
+    cut = smooth(looks(days, alfalfa(days)), day(215))["sd"].to_numpy()
+    assert calm[-1] == pytest.approx(np.sqrt(calm[195] ** 2 + 20 * DRIFT_SD**2))
+    assert cut[-1] ** 2 - cut[195] ** 2 > 3 * 20 * DRIFT_SD**2
+
+
+@pytest.mark.parametrize("kind", ["wheat", "alfalfa"])
+def test_the_doubt_of_a_day_without_a_look_is_what_the_next_look_shows(looks, request, kind):
+    curve = request.getfixturevalue(kind)
+    random = np.random.default_rng(6)
+    inside = []
+    for k in range(12):
+        days = seen(random, 5, 230, share=0.6)
+        noisy = curve(days + 3 * k) + random.normal(0, 0.02, days.size)
+        # A row for each look: only what was known before it.
+        counts = np.arange(8, days.size)
+        weights = np.zeros((counts.size, 230))
+        weights[:, days] = np.arange(days.size) < counts[:, None]
+        values = np.full(weights.shape, np.nan)
+        values[:, days] = noisy
+        value, sd, _, _ = daily(np.where(weights > 0, values, np.nan), weights, np.full(counts.size, np.nan))
+        row, at = np.arange(counts.size), days[counts]
+        inside.extend(np.abs(noisy[counts] - value[row, at]) < 1.96 * np.hypot(sd[row, at], 0.02))
+    # Normal errors would give 0.95; a cut is no normal error.
+    assert np.mean(inside) > {"wheat": 0.9, "alfalfa": 0.8}[kind]
+
+
+def test_batches_are_the_whole_in_parts(looks, wheat, alfalfa):
+    random = np.random.default_rng(9)
+    parts = []
+    for k in range(9):
+        days = seen(random, 5, 200)
+        for index, shift in (("ndvi", 0.0), ("ndmi", -0.3)):
+            parts.append(looks(days, (wheat, alfalfa)[k % 2](days) + shift, uid=f"p{k}", index=index))
+    table = pd.concat(parts).query("index != 'ndmi' or parcel_uid != 'p3'")
+    whole = smooth(table, day(200), start=day(50), parcels=[f"p{k}" for k in range(10)])
+    batches = list(smooth_batches(table, day(200), batch=4, start=day(50), parcels=[f"p{k}" for k in range(10)]))
+    assert [b["parcel_uid"].nunique() for b in batches] == [4, 4, 2]
+    order = ["index", "parcel_uid", "date"]
+    together = pd.concat(batches).sort_values(order, ignore_index=True)
+    pd.testing.assert_frame_equal(together, whole.sort_values(order, ignore_index=True), check_exact=True)
+    assert not list(smooth_batches(empty("observations"), day(3)))
+    with pytest.raises(TypeError, match="lamda"):
+        next(smooth_batches(table, day(200), lamda=3.0))
