@@ -144,6 +144,23 @@ TABLES: dict[str, pa.DataFrameSchema] = {
         },
         unique=["parcel_uid", "index", "season"],
     ),
+    # Figures of the seasons in "phenology"; after the definitions in docs/series.md.
+    "season_metrics": _table(
+        {
+            "parcel_uid": _text(),
+            "index": _text(),
+            "season": _integer(0),
+            "length_d": _number(0.0, nullable=True),
+            "middle_date": _date(nullable=True),
+            "base_value": _number(nullable=True),
+            "amplitude": _number(0.0, nullable=True),
+            "rise_per_d": _number(0.0, nullable=True),
+            "fall_per_d": _number(0.0, nullable=True),
+            "large_integral_d": _number(nullable=True),  # index x days
+            "small_integral_d": _number(nullable=True),
+        },
+        unique=["parcel_uid", "index", "season"],
+    ),
     "weather": _table(
         {
             "site_id": _text(),

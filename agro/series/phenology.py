@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -54,15 +56,51 @@ def phenology(series: pd.DataFrame, index: str = "ndvi") -> pd.DataFrame:
     that already rises at the first look, or an end on one that still falls at the last, is given only as far as the
     base of the other side tells it.
     """
-    table = series[series["index"] == index]
-    if not len(table):
-        return empty("phenology")
-    rows: list[dict[str, object]] = []
-    for uid, one in table.groupby("parcel_uid", sort=True):
-        ordered = one.sort_values("date")
-        for number, season in enumerate(_seasons(ordered)):
-            rows.append({"parcel_uid": uid, "index": index, "season": number, **season})
-    return validate(pd.DataFrame(rows), "phenology")
+    rows = [
+        {"parcel_uid": curve.parcel_uid, "index": index, "season": number, **season}
+        for curve in curves(series, index)
+        for number, season in enumerate(_seasons(curve))
+    ]
+    return validate(pd.DataFrame(rows), "phenology") if rows else empty("phenology")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One parcel's smoothed index from its first to its last look; empty without a look.
+
+    Parameters
+    ----------
+    parcel_uid : str
+    dates : numpy.ndarray
+        (days,) datetime64, one a day.
+    values : numpy.ndarray
+        (days,) of the index.
+    looks : int
+        How many looks it rests on.
+    """
+
+    parcel_uid: str
+    dates: np.ndarray
+    values: np.ndarray
+    looks: int
+
+
+def curves(series: pd.DataFrame, index: str) -> Iterator[Curve]:
+    """Curves of a table ``series``, parcels in order of their name."""
+    table = series.loc[series["index"] == index, ["parcel_uid", "date", "value", "flag"]]
+    table = table.sort_values(["parcel_uid", "date"])
+    code, uids = pd.factorize(table["parcel_uid"])
+    edges = np.searchsorted(code, np.arange(len(uids) + 1))
+    dates, values = table["date"].to_numpy(), table["value"].to_numpy(dtype="float64", na_value=np.nan)
+    observed = (table["flag"] == "observed").to_numpy()
+    for number, uid in enumerate(uids):
+        part = slice(edges[number], edges[number + 1])
+        looks = np.flatnonzero(observed[part] & np.isfinite(values[part]))
+        if looks.size:
+            part = slice(part.start + looks[0], part.start + looks[-1] + 1)
+        else:
+            part = slice(part.start, part.start)
+        yield Curve(str(uid), dates[part], values[part], int(looks.size))
 
 
 def _row(status: str, **found: object) -> dict[str, object]:
@@ -72,15 +110,10 @@ def _row(status: str, **found: object) -> dict[str, object]:
     return {**blank, **found, "status": status}
 
 
-def _seasons(one: pd.DataFrame) -> list[dict[str, object]]:
-    looks = (one["flag"] == "observed").to_numpy()
-    value = one["value"].to_numpy()
-    if looks.sum() < MIN_LOOKS or not np.isfinite(value).any():
+def _seasons(curve: Curve) -> list[dict[str, object]]:
+    if curve.looks < MIN_LOOKS:
         return [_row("too_few_observations")]
-    dates = one["date"].to_numpy()
-    first, last = np.flatnonzero(looks)[[0, -1]]
-    v = value[first : last + 1]
-    day = dates[first : last + 1]
+    v, day = curve.values, curve.dates
     if v.max() - v.min() < MIN_AMPLITUDE:
         return [_row("no_season")]
     peaks = _peaks(v)

@@ -111,3 +111,30 @@ def test_every_parcel_has_a_row_and_another_index_has_none(looks, wheat):
     assert found["status"].tolist() == ["complete", "too_few_observations", "too_few_observations"]
     assert not len(phenology(series, "ndmi"))
     assert not len(phenology(empty("series")))
+
+
+@pytest.mark.parametrize("every, share, found_frac", [(5, 1.0, 0.98), (5, 0.75, 0.85), (3, 0.75, 0.93), (10, 0.9, 0.7)])
+def test_cuts_are_found_and_none_invented(looks, every, share, found_frac):
+    random = np.random.default_rng(7)
+    tables, cuts, seen = [], {}, {}
+    for k in range(20):
+        cut = np.cumsum(random.integers(26, 42, 12)) - 20
+        days = np.arange(300)
+        since = days - cut[np.maximum(np.searchsorted(cut, days, side="right") - 1, 0)]
+        value = 0.28 + 0.55 * np.clip(np.where(since >= 0, since, since + 30) / 24, 0, 1) ** 0.9
+        at = np.arange(k % every, 300, every)
+        at = at[random.random(at.size) < share]
+        tables.append(looks(at, value[at] + random.normal(0, 0.03, at.size), uid=f"p{k:02d}"))
+        cuts[f"p{k:02d}"], seen[f"p{k:02d}"] = cut[(cut > at[0]) & (cut <= at[-1])], at
+    found = phenology(smooth(pd.concat(tables), day(299)))
+    hits, invented, total = 0, 0, 0
+    for uid, true in cuts.items():
+        ends = [number(when) for when in found.loc[found["parcel_uid"] == uid, "end_date"].dropna()]
+        at = seen[uid]
+        # A cut is between the look before and the one after it; an end may fall a day beyond either.
+        windows = [(at[at < cut].max() - 1, at[at >= cut].min() + 1) for cut in true]
+        hit = [any(low <= end <= high for end in ends) for low, high in windows]
+        hits, total = hits + sum(hit), total + len(hit)
+        invented += sum(not any(low <= end <= high for low, high in windows) for end in ends)
+    assert hits >= found_frac * total
+    assert invented <= 0.02 * total
