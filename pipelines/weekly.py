@@ -25,7 +25,7 @@ from agro.schema.advice import AdviceRecord
 from agro.schema.crops import Crop, Texture, load_crops, load_textures
 from agro.schema.errors import AgroError, NoDataError, SourceError
 from agro.schema.provenance import digest_file, digest_of
-from agro.schema.region import Region, load_region
+from agro.schema.region import Region, WaterOptions, load_region
 from agro.schema.tables import empty, validate
 from agro.series import neighbour_anomaly, phenology, recent_change, smooth
 from agro.sources.irrigation import load_irrigation
@@ -33,10 +33,12 @@ from agro.sources.net import Network
 from agro.sources.soil import load_soil
 from agro.sources.weather import load_weather
 from agro.store.workspace import RegionStore, RunFolder, Workspace
+from agro.water.planning import irrigation_plan
 from agro.water.reference_et import add_et0
 from agro.water.scheduling import irrigation_need
 from agro.water.state import water_state
 from agro.water.tables import CROPS_FILE, SOILS_FILE
+from agro.water.turns import turn_advice
 from agro.yields.forecast import predict, train
 from pipelines.network import NetworkOptions, open_network, region_imagery, uses_network
 from pipelines.observing import Progress, observe_period, quiet, rejected_counts, rejected_row, stack
@@ -247,6 +249,8 @@ def _run(
         water, inputs.parcels, weather, irrigation, soil.soil, inputs.crops, as_of, region.advice.outlook_d
     )
 
+    practice = practice_tables(inputs, water, as_of)
+
     stage("yield", 4)
     yields, yields_rejected = _yields(inputs, observations, as_of)
     rejected.append(yields_rejected)
@@ -270,7 +274,7 @@ def _run(
     tables: dict[str, pd.DataFrame] = {
         "parcels": inputs.parcels, "rejected": all_rejected, "scenes": scenes, "observations": observations,
         "series": series, "phenology": seasons, "weather": weather, "soil": soil.soil, "irrigation": irrigation,
-        "water": water, "need": need, "yield": yields, "advice": to_table(records),
+        "water": water, "need": need, "yield": yields, "advice": to_table(records), **practice,
     }  # fmt: skip
     files = [run.write(name, table, unit.provenance(name, created_at)) for name, table in tables.items()]
     files.append(run.write_advice(records))
@@ -315,6 +319,17 @@ def _spent(network: Network | None) -> dict[str, float]:
         return {"requests": 0, "pu": 0.0, "mb": 0.0}
     spent = network.budget.spent
     return {"requests": spent.requests, "pu": round(spent.pu, 4), "mb": round(spent.mb, 3)}
+
+
+def practice_tables(inputs: Inputs, water: pd.DataFrame, as_of: date) -> dict[str, pd.DataFrame]:
+    """Plan of the outlook and decisions on canal turns, where the region says how water comes and is given."""
+    options = inputs.region.water
+    if options == WaterOptions():
+        return {}
+    out = {"plan": irrigation_plan(water, inputs.parcels, inputs.crops, options, as_of)}
+    if options.turns:
+        out["turns"] = turn_advice(water, inputs.parcels, inputs.crops, options, as_of)
+    return out
 
 
 def _description(inputs: Inputs) -> dict[str, Any]:

@@ -57,6 +57,12 @@ class Crop(_Strict):
     season_start: Parameter[tuple[int, int]]
     #: share of ground covered that the table's Kcb stands for (orchards, forage)
     table_cover_frac: Parameter[float] | None = None
+    #: seasonal yield response to missing ET (FAO-33); None: not known
+    yield_response_ky: Parameter[float] | None = None
+    #: ECe (dS/m) from which yield falls, and by how many percent a dS/m (FAO-29); None: not known
+    salt_tolerance: Parameter[tuple[float, float]] | None = None
+    #: stages of the cycles after the first cut, days (kind cut)
+    later_stages_d: Parameter[tuple[float, float, float, float]] | None = None
 
     @model_validator(mode="after")
     def _has_languages(self) -> Crop:

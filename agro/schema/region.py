@@ -108,6 +108,57 @@ class AdviceOptions(_Strict):
     price_date: date | None = None
 
 
+class Turn(_Strict):
+    """A canal turn: the day is fixed, and the depth that comes."""
+
+    date: date
+    depth_mm: float = Field(gt=0, le=400)  # gross, at the field
+    least_mm: float | None = Field(None, gt=0)  # the smallest depth that can be taken; None: all or nothing
+    sector: str | None = None  # None: every sector
+    volume_m3: float | None = Field(None, ge=0)  # what the canal brings to the sector; None: enough
+
+    @model_validator(mode="after")
+    def _least_within(self) -> Turn:
+        if self.least_mm is not None and self.least_mm > self.depth_mm:
+            raise ValueError("least_mm is above depth_mm")
+        return self
+
+
+class Worth(_Strict):
+    """What a crop is worth without stress, for sharing a volume; the price is that of the user's day."""
+
+    yield_t_ha: float = Field(gt=0)
+    price_per_t: float = Field(gt=0)
+
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class WaterOptions(_Strict):
+    """How water comes and is given in the region; nothing said, nothing planned beyond the weekly advice."""
+
+    turns: tuple[Turn, ...] = ()
+    limit_m3: float | None = Field(None, ge=0)  # for the outlook, all parcels together
+    floor_frac: float = Field(0.0, ge=0, le=1)  # share of the need that each parcel gets before value counts
+    worth: dict[str, Worth] = {}  # by crop
+    rest_days: tuple[Weekday, ...] = ()
+    closed_dates: tuple[date, ...] = ()  # works on the canal, a ban
+    max_hours_d: float = Field(24.0, gt=0, le=24)  # pumping in a day
+    drip_interval_d: int = Field(1, ge=1, le=7)
+    #: By crop and stage (initial, development, mid, late): share of RAW that may be used before water is given. 1: no
+    #: stress; above 1: deficit irrigation; below: more careful.
+    depletion_share: dict[str, tuple[float, float, float, float]] = {}
+
+    @model_validator(mode="after")
+    def _sensible(self) -> WaterOptions:
+        for crop, shares in self.depletion_share.items():
+            if not all(0.1 <= share <= 2.0 for share in shares):
+                raise ValueError(f"depletion_share of {crop} outside 0.1 .. 2")
+        if len(set(self.rest_days)) == 7:
+            raise ValueError("every day of the week is a rest day")
+        return self
+
+
 class Place(_Strict):
     """Name and position of the region."""
 
@@ -139,6 +190,7 @@ class Region(_Strict):
     mask: MaskOptions = MaskOptions()
     observe: ObservationOptions = ObservationOptions()
     advice: AdviceOptions = AdviceOptions()
+    water: WaterOptions = WaterOptions()
     languages: tuple[Literal["fr", "ar", "en"], ...] = ("fr", "ar", "en")
 
     _folder: Path = PrivateAttr(default=Path())

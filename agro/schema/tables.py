@@ -266,6 +266,41 @@ TABLES: dict[str, pa.DataFrameSchema] = {
         },
         unique=["parcel_uid"],
     ),
+    # Irrigations of the outlook, one after the other, as the practice of the region allows them.
+    "plan": _table(
+        {
+            "parcel_uid": _text(),
+            "date": _date(),
+            "net_mm": _number(0.0),
+            "gross_mm": _number(0.0),
+            "volume_m3": _number(0.0),
+            "hours": _number(0.0, nullable=True),  # None when the flow is unknown
+            "probability_frac": _number(0.0, 1.0),  # share of members that are at the allowed depletion by then
+            "depletion_mm": _number(),  # mean of the members before it
+            "allowed_mm": _number(0.0),  # depletion at which water is given
+            "met_frac": _number(0.0, 1.0),  # share of the need that a limited volume leaves
+        },
+        unique=["parcel_uid", "date"],
+    ),
+    # What to do with each canal turn of the outlook.
+    "turns": _table(
+        {
+            "parcel_uid": _text(),
+            "date": _date(),
+            "decision": _one_of("take", "reduce", "skip"),
+            "net_mm": _number(0.0),
+            "gross_mm": _number(0.0),
+            "volume_m3": _number(0.0),
+            "stress_if_skipped_frac": _number(
+                0.0, 1.0
+            ),  # share of members beyond the allowed depletion before the next turn
+            "lost_if_taken_mm": _number(0.0),  # mean of the members, below the roots
+            "depletion_mm": _number(),
+            "next_turn": _date(nullable=True),
+            "met_frac": _number(0.0, 1.0),
+        },
+        unique=["parcel_uid", "date"],
+    ),
     "yield_history": _table(
         {
             "parcel_uid": _text(),
