@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from agro.schema.crops import Crop, LinearRelation
+from agro.schema.errors import ContractError
 
 #: Kcb of bare, dry soil between crops and of the ground between trees.
 KCB_MIN = 0.15
@@ -30,6 +31,47 @@ def stage_kcb(days_since_start: Array, stages_d: tuple[float, ...], kcb: tuple[f
     """
     ends = np.cumsum(stages_d)
     return np.interp(days_since_start, [ends[0], ends[1], ends[2], ends[3]], [kcb[0], kcb[1], kcb[1], kcb[2]])
+
+
+def cut_kcb(
+    days: Array,
+    cuts: Array,
+    first_stages_d: tuple[float, ...],
+    later_stages_d: tuple[float, ...],
+    kcb: tuple[float, float, float],
+) -> Array:
+    """Kcb of forage cut several times: each cut starts the stages anew (FAO-56 Tables 11 and 12, notes on alfalfa).
+
+    Parameters
+    ----------
+    days : array
+        Days since the start of growth.
+    cuts : array
+        Days of the cuts, ascending, on the same count; the day of a cut is the first of the next cycle.
+    first_stages_d, later_stages_d : tuple of four floats
+        Stage lengths of the growth before the first cut and of the cycles after one.
+    kcb : tuple of three floats
+        After a cut, at full cover, before the next cut.
+    """
+    since, done = np.asarray(days, dtype=float), np.asarray(cuts, dtype=float)
+    if (np.diff(done) <= 0).any():
+        raise ContractError("cuts must ascend", where="Kcb of cut forage", do="Sort the dates, one a day")
+    cycle = np.searchsorted(done, since, side="right")
+    begun = np.concatenate(([0.0], done))[cycle]
+    return np.where(
+        cycle == 0, stage_kcb(since, first_stages_d, kcb), stage_kcb(since - begun, later_stages_d, kcb)
+    )  # fmt: skip
+
+
+def root_depth_m(days_since_start: Array, stages_d: tuple[float, ...], depth_m: tuple[float, float]) -> Array:
+    """Rooting depth: least through the initial stage, greatest from mid-season, in a line between (FAO-56 p. 279), m."""
+    ends = np.cumsum(stages_d)
+    return np.interp(days_since_start, [ends[0], ends[1]], depth_m)
+
+
+def wetted_under_canopy(fw_frac: Array, fc_frac: Array) -> Array:
+    """Wetted share that counts for evaporation when drip wets the ground below the canopy (FAO-56, note on eq. 75)."""
+    return np.asarray(fw_frac) * (1.0 - 2.0 / 3.0 * np.clip(fc_frac, 0.0, 1.0))
 
 
 def relation(index: Array, line: LinearRelation) -> Array:
