@@ -79,7 +79,7 @@ def _areas(workspace: Path, region: str) -> pd.Series:
     if not dates:
         return pd.Series(dtype=float)
     parcels = store.run(dates[-1]).read("parcels")
-    return pd.Series(parcels["metrics:area"].to_numpy() / 1e4, index=parcels["parcel_uid"])
+    return pd.Series(parcels["metrics:area"].to_numpy() / 1e4, index=parcels["parcel_uid"].to_numpy())
 
 
 def _by_parcel(rows: pd.DataFrame, areas: Mapping[str, pd.Series]) -> pd.DataFrame:
@@ -98,7 +98,7 @@ def _by_parcel(rows: pd.DataFrame, areas: Mapping[str, pd.Series]) -> pd.DataFra
             parts.append(spread.assign(parcel_uid=hectares.index, region=region))
     if not parts:
         return pd.DataFrame(columns=["region", "parcel_uid", *amounts])
-    return pd.concat(parts).groupby(["region", "parcel_uid"], as_index=False)[amounts].sum()
+    return pd.concat(parts, ignore_index=True).groupby(["region", "parcel_uid"], as_index=False)[amounts].sum()
 
 
 def _per_ha_week(rows: pd.DataFrame, areas: Mapping[str, pd.Series], price: float | None) -> pd.DataFrame:

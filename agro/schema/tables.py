@@ -94,7 +94,7 @@ TABLES: dict[str, pa.DataFrameSchema] = {
             "used": _flag(),
             "reason": _text(nullable=True),
         },
-        unique=["scene_id"],
+        unique=["scene_id", "provider"],
     ),
     "observations": _table(
         {

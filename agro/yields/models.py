@@ -227,7 +227,9 @@ class GaussianProcessYield(SeasonYield):
                     best, self.weight_ = likelihood, signal * weight
 
     def _anomaly(self, features: np.ndarray, rows: pd.DataFrame) -> np.ndarray:
-        return self.intercept_ + np.exp(-0.5 * _squared_distances(features, self.seen_) / self.length_**2) @ self.weight_
+        return (
+            self.intercept_ + np.exp(-0.5 * _squared_distances(features, self.seen_) / self.length_**2) @ self.weight_
+        )
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -55,7 +55,9 @@ def fit_blocks(blocks: list[np.ndarray], target: np.ndarray, free: int = 1) -> B
     noise = 0.5 * spread
     floor = FLOOR * spread
     for _ in range(ROUNDS):
-        prior = np.concatenate([np.full(s, 0.0 if np.isinf(v) else 1.0 / v) for s, v in zip(sizes, variance, strict=True)])
+        prior = np.concatenate(
+            [np.full(s, 0.0 if np.isinf(v) else 1.0 / v) for s, v in zip(sizes, variance, strict=True)]
+        )
         factor = cho_factor(gram / noise + np.diag(prior + 1e-12))
         mean = cho_solve(factor, right / noise)
         covariance = np.diag(cho_solve(factor, np.eye(len(mean))))

@@ -17,9 +17,7 @@ MIN_LOOKS = 2
 COMPOSITE_D = 10.0
 
 
-def season_windows(
-    series: pd.DataFrame, regions: pd.DataFrame, years: range, lead_frac: float
-) -> pd.DataFrame:
+def season_windows(series: pd.DataFrame, regions: pd.DataFrame, years: range, lead_frac: float) -> pd.DataFrame:
     """Window means of every variable, region and year, from what is known at the lead time.
 
     Parameters

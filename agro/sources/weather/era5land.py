@@ -95,7 +95,7 @@ def observed(
         except SourceError as error:
             failure = error.what
             if network.cache:
-                network.cache.forget(key)
+                network.cache.drop(key)
             continue
         if network.cache and not kept and len(hours) >= 24 * len(days):
             network.cache.keep(key, content, {})
