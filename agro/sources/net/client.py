@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -278,6 +279,10 @@ class Client:
             )
         if not response.is_success:
             self._lasting(call, response)
+        charged = _charged(response.headers)
+        if charged is not None:
+            # Charged with the answer, even if its body is cut and it is asked for again.
+            tally.pu = (tally.pu or 0.0) + charged
         announced = int(response.headers.get("content-length") or 0)
         self.network.budget.check_mb(tally.reserved, (tally.bytes_received + announced) / 1e6, self.provider)
         body = resume.start(response)
@@ -289,8 +294,6 @@ class Client:
             if tally.bytes_received > MAX_BODY:
                 raise SourceError(f"an answer of more than {MAX_BODY / 1e6:g} MB", where=_shown(call.url))
         content = body.whole()
-        if PU_HEADER in headers:
-            tally.pu = float(headers[PU_HEADER])
         content = self._as_expected(call, response, content)
         resume.done()
         return Answer(content, headers)
@@ -411,6 +414,15 @@ def _wait(policy: RetryPolicy) -> Callable[[tenacity.RetryCallState], float]:
         return backoff(state)
 
     return wait
+
+
+def _charged(headers: Mapping[str, str]) -> float | None:
+    """Processing units that the provider says it took."""
+    try:
+        units = float(headers.get(PU_HEADER, ""))
+    except ValueError:
+        return None
+    return units if math.isfinite(units) and units >= 0 else None
 
 
 def _is_lasting(error: BaseException) -> bool:

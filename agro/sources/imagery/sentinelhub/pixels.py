@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from pyproj import Transformer
@@ -28,6 +30,8 @@ SIDE = round(CELL_M / PIXEL_M)
 WORKERS = 4
 
 Cell = tuple[int, int]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Pixels:
@@ -54,7 +58,9 @@ class Pixels:
         self._remote = remote
         self._client = client
         self._account = account
-        self._max_cloud_frac = max_cloud_frac
+        self._limit = cloud_limit(max_cloud_frac)
+        #: (west, south, east, north) of the cells in degrees; they stay here.
+        self.boxes = {cell: remote.cell_box(cell) for cell in remote.cells.members}
         # Bands are read one after the other: the cells of one scene are held meanwhile.
         self._held: tuple[tuple[str, tuple[str, ...]], dict[Cell, np.ndarray]] = (("", ()), {})
         self._lock = threading.Lock()
@@ -69,7 +75,7 @@ class Pixels:
         """
         out = np.full(grid.shape, np.nan)
         places = _places(self._remote.cells.members, self._remote.cells.crs, grid)
-        touched = [cell for cell in places if scene.over(self._remote.cell_box(cell))]
+        touched = [cell for cell in places if scene.over(self.boxes[cell])]
         if not touched:
             return out
         stacks = self._stacks(scene, bands, touched)
@@ -88,7 +94,7 @@ class Pixels:
         """Cost of the cells of a scene that the cache lacks."""
         total = Estimate()
         for cell in self._remote.cells.members:
-            if scene.over(self._remote.cell_box(cell)):
+            if scene.over(self.boxes[cell]):
                 call = self._call(scene, bands, cell)
                 total += Estimate() if self._client.kept(call) else call.estimate
         return total
@@ -99,9 +105,7 @@ class Pixels:
             held = dict(self._held[1]) if self._held[0] == key else {}
         lacking = [cell for cell in cells if cell not in held]
         if lacking:
-            with ThreadPoolExecutor(max_workers=min(WORKERS, len(lacking))) as pool:
-                fetched = pool.map(lambda cell: self._fetch(scene, bands, cell), lacking)
-                held |= dict(zip(lacking, fetched, strict=True))
+            held |= dict(zip(lacking, together(lambda cell: self._fetch(scene, bands, cell), lacking), strict=True))
             with self._lock:
                 self._held = (key, held)
         return held
@@ -111,14 +115,13 @@ class Pixels:
 
     def _call(self, scene: Acquisition, bands: tuple[str, ...], cell: Cell) -> Call:
         script = pixels_script(bands)
-        limit = {"maxCloudCoverage": round(self._max_cloud_frac * 100)} if self._max_cloud_frac < 1 else {}
         request = SentinelHubRequest(
             script,
             [
                 SentinelHubRequest.input_data(
                     self._collection,
                     other_args={
-                        "dataFilter": {"timeRange": {"from": scene.begins, "to": scene.ends}, **limit},
+                        "dataFilter": {"timeRange": {"from": scene.begins, "to": scene.ends}, **self._limit},
                         "processing": {
                             "upsampling": "NEAREST", "downsampling": "NEAREST", "harmonizeValues": scene.harmonised,
                         },
@@ -133,11 +136,27 @@ class Pixels:
         count = len(bands) + 1
         return Call(
             str(request.url), method="POST", body=request.post_values, headers=request.headers, expects="bytes",
-            check=lambda content: _fault(content, count), version=",".join(scene.over(self._remote.cell_box(cell))),
+            check=lambda content: _fault(content, count), version=",".join(scene.over(self.boxes[cell])),
             signer=self._account.sign if self._account else None, estimate=cell_estimate(len(bands)),
             piece=f"{scene.date} cell {cell[0]},{cell[1]}", parcels=self._remote.parcels.get(cell, ()),
             constants=frozenset({script, self._collection.api_id, *request.headers.values()}),
         )  # fmt: skip
+
+
+def cloud_limit(max_cloud_frac: float) -> dict[str, int]:
+    """The limit as the provider takes it: whole percent, upward."""
+    return {"maxCloudCoverage": math.ceil(max_cloud_frac * 100 - 1e-9)} if max_cloud_frac < 1 else {}
+
+
+def together(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Results in the order of the items, a few at once; after the first error no further one is begun."""
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        begun = [pool.submit(work, item) for item in items]
+        try:
+            return [one.result() for one in begun]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _decoded(content: bytes) -> np.ndarray:

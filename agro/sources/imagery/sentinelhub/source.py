@@ -110,9 +110,7 @@ class SentinelHub:
         products, rejected = self._catalogue.products(box, start, end, self._max_cloud_frac)
         scenes = acquisitions(products, self.name, self._offered, (box[0] + box[2]) / 2)
         # The box is rounded outward: passes that miss all cells are none of the region's.
-        held = [
-            scene for scene in scenes if any(scene.over(self.remote.cell_box(c)) for c in self.remote.cells.members)
-        ]
+        held = [scene for scene in scenes if any(scene.over(cell) for cell in self._pixels.boxes.values())]
         return SearchResult.of(held, rejected)
 
     def read(self, scene: Scene, band: str, grid: Grid) -> np.ndarray:

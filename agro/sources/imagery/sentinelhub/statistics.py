@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -27,7 +26,7 @@ from agro.sources.imagery.sentinelhub.account import Account
 from agro.sources.imagery.sentinelhub.catalogue import Acquisition
 from agro.sources.imagery.sentinelhub.cost import PIXEL_M, parcel_estimate
 from agro.sources.imagery.sentinelhub.evalscript import IndexLike, statistics_script
-from agro.sources.imagery.sentinelhub.pixels import WORKERS
+from agro.sources.imagery.sentinelhub.pixels import cloud_limit, together
 from agro.sources.net import Call, Client
 
 #: Percentiles asked for, and the columns they go to.
@@ -44,10 +43,20 @@ class StatisticsResult:
 
 @dataclass(frozen=True)
 class _Parcel:
-    """A parcel as it is asked for: `inner` is its outline without the buffer, in the CRS of the cells (m)."""
+    """A parcel as it is asked for.
+
+    Parameters
+    ----------
+    uid : str
+    inner : geometry
+        Its outline without the buffer, in the CRS of the cells (m).
+    scenes : tuple of Acquisition
+        That may hold it.
+    """
 
     uid: str
     inner: BaseGeometry
+    scenes: tuple[Acquisition, ...]
 
     @property
     def pixels(self) -> float:
@@ -87,7 +96,7 @@ class Statistics:
         self._remote = remote
         self._client = client
         self._account = account
-        self._max_cloud_frac = max_cloud_frac
+        self._limit = cloud_limit(max_cloud_frac)
         self._name = name
 
     def check_allowed(self) -> None:
@@ -108,12 +117,16 @@ class Statistics:
             return StatisticsResult(empty("observations"), empty("rejected"))
         projected = parcels.to_crs(self._remote.cells.crs)
         inner = [_rounded(outline.buffer(-options.buffer_m)) for outline in projected.geometry]
-        wanted = [_Parcel(str(uid), shape) for uid, shape in zip(projected["parcel_uid"], inner, strict=True)]
+        boxes = parcels.to_crs("EPSG:4326").bounds.itertuples(index=False, name=None)
+        wanted = [
+            _Parcel(str(uid), shape, tuple(scene for scene in scenes if scene.over(bounds)))
+            for uid, shape, bounds in zip(projected["parcel_uid"], inner, boxes, strict=True)
+        ]
         # What cannot be observed is not paid for.
-        asked = [parcel for parcel in wanted if parcel.pixels >= options.min_pixels]
-        work = _Work(self, start, end, indices, scenes, options, mask)
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-            answers = list(pool.map(work.answer, asked))
+        small = [parcel for parcel in wanted if parcel.pixels < options.min_pixels]
+        asked = [parcel for parcel in wanted if parcel.pixels >= options.min_pixels and parcel.scenes]
+        work = _Work(self, start, end, indices, options, mask)
+        answers = together(work.answer, asked)
         rows: list[dict[str, Any]] = []
         rejected: list[dict[str, str]] = []
         failures = [answer for answer in answers if isinstance(answer, SourceError)]
@@ -126,7 +139,6 @@ class Statistics:
                 rejected.append(rejection(parcel.uid, str(answer), answer.do or "The other parcels go on"))
             else:
                 work.read(parcel, answer, rows, rejected)
-        small = [parcel for parcel in wanted if parcel.pixels < options.min_pixels]
         rows += [row for parcel in small for row in work.unobservable(parcel)]
         observations = validate(pd.DataFrame(rows), "observations") if rows else empty("observations")
         order = ["date", "index", "parcel_uid"]
@@ -136,11 +148,9 @@ class Statistics:
         )
 
     def call(
-        self, parcel: _Parcel, script: str, begins: datetime, ends: datetime, indices: Mapping[str, IndexLike],
-        scenes: Sequence[Acquisition],
-    ) -> Call:  # fmt: skip
+        self, parcel: _Parcel, script: str, begins: datetime, ends: datetime, indices: Mapping[str, IndexLike]
+    ) -> Call:
         """The request for one parcel."""
-        limit = {"maxCloudCoverage": round(self._max_cloud_frac * 100)} if self._max_cloud_frac < 1 else {}
         request = SentinelHubStatistical(
             aggregation=SentinelHubStatistical.aggregation(
                 script, (begins, ends), "P1D", resolution=(PIXEL_M, PIXEL_M),
@@ -151,7 +161,7 @@ class Statistics:
                 SentinelHubStatistical.input_data(
                     self._collection,
                     other_args={
-                        **({"dataFilter": limit} if limit else {}),
+                        **({"dataFilter": self._limit} if self._limit else {}),
                         # Reflectance below zero stays.
                         "processing": {"upsampling": "NEAREST", "downsampling": "NEAREST", "harmonizeValues": False},
                     },
@@ -164,11 +174,11 @@ class Statistics:
             config=self._config,
         ).download_list[0]  # fmt: skip
         bands = {band for index in indices.values() for band in index.bands}
-        products = sorted({name for scene in scenes for name, _ in scene.products})
+        products = sorted({name for scene in parcel.scenes for name, _ in scene.products})
         return Call(
             str(request.url), method="POST", body=request.post_values, headers=request.headers,
             version=",".join(products), signer=self._account.sign if self._account else None,
-            estimate=parcel_estimate(parcel.box_m2, len(scenes), len(bands) + 1, len(indices)),
+            estimate=parcel_estimate(parcel.box_m2, len(parcel.scenes), len(bands) + 1, len(indices)),
             piece=f"{begins:%Y-%m-%d}..{ends:%Y-%m-%d} statistics", parcels=(parcel.uid,),
             constants=frozenset({script, self._collection.api_id, *request.headers.values(), *indices}),
         )  # fmt: skip
@@ -178,12 +188,11 @@ class _Work:
     """One set of requests and what is read from the answers."""
 
     def __init__(
-        self, api: Statistics, start: date, end: date, indices: Mapping[str, IndexLike],
-        scenes: Sequence[Acquisition], options: ObservationOptions, mask: MaskOptions,
+        self, api: Statistics, start: date, end: date, indices: Mapping[str, IndexLike], options: ObservationOptions,
+        mask: MaskOptions,
     ) -> None:  # fmt: skip
         self._api = api
         self._indices = indices
-        self._scenes = scenes
         self._options = options
         west, _, east, _ = api._remote.box()
         self._longitude = (west + east) / 2
@@ -192,13 +201,10 @@ class _Work:
         self._begins = datetime.combine(start, time()) - shift
         self._ends = datetime.combine(end + timedelta(days=1), time()) - shift
         self._script = statistics_script(indices, mask.drop)
-        self._scene_ids: dict[date, list[str]] = {}
-        for scene in scenes:
-            self._scene_ids.setdefault(scene.date, []).append(scene.scene_id)
 
     def answer(self, parcel: _Parcel) -> Any:
         """The provider's answer, or the SourceError that stands for it."""
-        call = self._api.call(parcel, self._script, self._begins, self._ends, self._indices, self._scenes)
+        call = self._api.call(parcel, self._script, self._begins, self._ends, self._indices)
         try:
             document = self._api._client.fetch(call).json()
         except SourceError as error:
@@ -243,12 +249,12 @@ class _Work:
         return [
             {**self._base(parcel, day, key), "pixels_effective": 0.0, "valid_frac": 0.0, "usable": False,
              "reason": "not_observable", **dict.fromkeys(("mean", "sd", *_PERCENTILES.values()), np.nan)}
-            for day in self._scene_ids
+            for day in dict.fromkeys(scene.date for scene in parcel.scenes)
             for key in self._indices
         ]  # fmt: skip
 
     def _base(self, parcel: _Parcel, day: date, key: str) -> dict[str, Any]:
-        scenes = "+".join(self._scene_ids.get(day, [f"{self._api._name} {day}"]))
+        scenes = "+".join(scene.scene_id for scene in parcel.scenes if scene.date == day) or f"{self._api._name} {day}"
         return {
             "parcel_uid": parcel.uid, "date": pd.Timestamp(day), "index": key, "source": self._api._name,
             "source_reason": None, "buffer_m": self._options.buffer_m, "scene_ids": scenes,
