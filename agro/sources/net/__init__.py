@@ -6,6 +6,7 @@ from agro.sources.net.call import Answer, Call, RetryPolicy, Signer
 from agro.sources.net.client import Client, Network, checked_url
 from agro.sources.net.guard import OutboundGuard
 from agro.sources.net.ledger import Ledger
+from agro.sources.net.pace import Pace
 
 __all__ = [
     "Answer",
@@ -17,6 +18,7 @@ __all__ = [
     "Ledger",
     "Network",
     "OutboundGuard",
+    "Pace",
     "RetryPolicy",
     "Signer",
     "checked_url",

@@ -24,6 +24,7 @@ from agro.sources.net.cache import Cache
 from agro.sources.net.call import Answer, Call, RetryPolicy
 from agro.sources.net.guard import OutboundGuard
 from agro.sources.net.ledger import Ledger
+from agro.sources.net.pace import Pace
 from agro.sources.net.resume import Resume
 
 #: Answers that may be another one next time.
@@ -74,15 +75,19 @@ class Client:
     policy : RetryPolicy
     retry_after_in_ms : bool
         The provider gives ``Retry-After`` in milliseconds (Sentinel Hub).
+    pace : Pace, optional
+        How fast it may be asked.
     """
 
     def __init__(
-        self, provider: str, network: Network, policy: RetryPolicy | None = None, retry_after_in_ms: bool = False
-    ) -> None:
+        self, provider: str, network: Network, policy: RetryPolicy | None = None, retry_after_in_ms: bool = False,
+        pace: Pace | None = None,
+    ) -> None:  # fmt: skip
         self.provider = provider
         self.network = network
         self.policy = policy or network.policy
         self.retry_after_in_ms = retry_after_in_ms
+        self.pace = pace
         self._http = httpx.Client(
             follow_redirects=True, max_redirects=3, headers={"User-Agent": f"agro/{__version__}"},
             limits=httpx.Limits(max_connections=8),
@@ -181,6 +186,8 @@ class Client:
     def _call(self, call: Call, part: Path | None) -> Answer:
         tally = _Tally()
         status = "failed"
+        if self.pace:
+            self.pace.wait(call.estimate)
         try:
             answer = self._retried(call, part, tally)
             status = "ok"
@@ -385,11 +392,17 @@ class Network:
         self._clients: dict[str, Client] = {}
         self._lock = threading.Lock()
 
-    def client(self, provider: str, policy: RetryPolicy | None = None, retry_after_in_ms: bool = False) -> Client:
+    def client(
+        self,
+        provider: str,
+        policy: RetryPolicy | None = None,
+        retry_after_in_ms: bool = False,
+        pace: Pace | None = None,
+    ) -> Client:
         """The client of a provider; one for all who ask, so that its circuit is one."""
         with self._lock:
             if provider not in self._clients:
-                self._clients[provider] = Client(provider, self, policy, retry_after_in_ms)
+                self._clients[provider] = Client(provider, self, policy, retry_after_in_ms, pace)
             return self._clients[provider]
 
     def close(self) -> None:

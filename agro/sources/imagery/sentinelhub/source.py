@@ -24,7 +24,8 @@ from agro.sources.imagery.sentinelhub.catalogue import Acquisition, Catalogue, a
 from agro.sources.imagery.sentinelhub.evalscript import IndexLike
 from agro.sources.imagery.sentinelhub.pixels import Pixels
 from agro.sources.imagery.sentinelhub.statistics import Statistics, StatisticsResult
-from agro.sources.net import Estimate
+from agro.sources.net import Estimate, Pace
+from agro.sources.providers import provider
 
 #: Bands of the indices that a region observes unless it says otherwise.
 DEFAULT_BANDS = ("nir", "red", "rededge1", "swir16")
@@ -90,7 +91,9 @@ class SentinelHub:
         # The package's own collection is bound to the commercial service.
         collection = DataCollection.SENTINEL2_L2A.define_from(f"s2l2a {place.url}", service_url=place.url)
         network = remote.network
-        client = network.client(place.name, retry_after_in_ms=True)
+        limits = provider(place.name).limits
+        pace = Pace(limits.requests_minute, limits.pu_minute)
+        client = network.client(place.name, retry_after_in_ms=True, pace=pace)
         account = None
         if not network.offline:
             account = Account(config, network.client(f"{place.name}-sign-in", retry_after_in_ms=True))
