@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,6 @@ TILES = [
     tile(product("20220308T112109", "0400"), "2022-03-08T11:28:44Z", WEST),
     tile(product("20220308T112109", "0400", "T29SQR"), "2022-03-08T11:28:41Z", EAST),
 ]
-Made = Callable[..., SentinelHub]
 
 
 @pytest.fixture
@@ -226,6 +226,21 @@ class TestRead:
         assert (
             np.nanmin(source.read(scene, "coastal", Grid(CRS_CODE, 118 * CELL_M, 685 * CELL_M, 10.0, 300, 300))) < 1000
         )
+
+    def test_the_cube_is_reflectance_whatever_the_baseline(self, plain: dict[str, Any]) -> None:
+        for day in ("2021-11-03", "2022-03-08"):
+            truth = expected("B04", day, 1000) - 1000 if day > "2022" else expected("B04", day, 0)
+            np.testing.assert_allclose(plain[day]["red"][0], truth / 1e4, rtol=1e-6, atol=1e-9)
+            np.testing.assert_array_equal(plain[day]["qa"][0] & 1 == 1, np.isnan(truth))
+
+    def test_two_runs_at_once_do_not_fetch_twice(self, server: SentinelHubServer, tmp_path: Path) -> None:
+        sources = [opened(server, network(tmp_path)) for _ in range(3)]
+        scene = sources[0].search(FIRST, LAST).scenes[0]
+        with ThreadPoolExecutor() as pool:
+            read = list(pool.map(lambda source: source.read(scene, "red", GRID), sources))
+        for values in read:
+            np.testing.assert_array_equal(values, expected("B04", "2021-11-03", 0))
+        assert len(server.asked("process")) == 3, "three cells"
 
     def test_where_a_tile_ends_is_nodata_and_not_asked_for(self, server: SentinelHubServer, tmp_path: Path) -> None:
         server.tiles = [tile(TILES[0].product, TILES[0].moment, (100, 685, 118, 700))]
