@@ -211,7 +211,8 @@ def _run(
         rejected.append(validate(pd.DataFrame([rejected_row("imagery", label, error, error.do)]), "rejected"))
 
     stage("series", 1)
-    series = smooth(observations, as_of, start=start, parcels=list(inputs.parcels["parcel_uid"]))
+    uids = list(inputs.parcels["parcel_uid"])
+    series = smooth(observations, as_of, start=start, parcels=uids, places=inputs.parcels)
     seasons = phenology(series)
     neighbours, change = neighbour_anomaly(series, inputs.parcels, as_of), recent_change(series, as_of)
 
