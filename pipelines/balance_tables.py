@@ -91,6 +91,8 @@ class Tables:
     measured: pd.DataFrame | None = None
     layered: bool = True
     warnings: tuple[str, ...] = ()
+    #: plot_id, lat, lon where given.
+    places: pd.DataFrame | None = None
 
 
 def read_tables(folder: Path) -> Tables:
@@ -156,6 +158,7 @@ def read_tables(folder: Path) -> Tables:
     return Tables(
         daily, float(site["wind_height_m"]), str(site["reference"]), values, layers, irrigation, start, end, kcb, measured,
         warnings=(*outside_the_period(irrigation, start, end), *_shallow(layers, values["Zrmax"])),
+        places=None if plots is None or not {"lat", "lon"} <= set(plots) else plots[["plot_id", "lat", "lon"]],
     )  # fmt: skip
 
 

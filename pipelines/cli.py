@@ -54,6 +54,8 @@ run_app = typer.Typer(help="Run a pipeline on a region.", no_args_is_help=True)
 check_app = typer.Typer(help="Check inputs without running anything.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
 app.add_typer(check_app, name="check")
+evaluate_app = typer.Typer(help="Score the science against measurements.", no_args_is_help=True)
+app.add_typer(evaluate_app, name="evaluate")
 app.command("plan")(plan_command)
 app.command("doctor")(doctor_command)
 app.command("cost")(cost_command)
@@ -270,6 +272,38 @@ def balance(
     for key, value in result.summary().items():
         out.print(f"  {key:<18}{value}")
     out.print(f"  wrote             {out_file}")
+
+
+@evaluate_app.command("water")
+def evaluate_water_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of tables with measured.csv; see docs/balance_tables.md.")],
+    protocol: Annotated[str, typer.Option(help="blind or three-readings; see docs/water_evaluation.md.")] = "blind",
+    learned_from: Annotated[
+        Path | None, typer.Option(help="Learn from this folder's plots instead of the other plots of FOLDER.")
+    ] = None,
+    corrected: Annotated[
+        bool, typer.Option("--correction/--physics", help="With the learned correction or not.")
+    ] = True,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Estimates, reading by reading: .csv or .parquet.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Soil water estimated without the readings it is scored on, with intervals, and its scores.
+
+    Example: agro evaluate water soilwater --protocol blind
+    """
+    from pipelines.evaluate_command import evaluate_water
+
+    result = evaluate_water(folder, protocol, learned_from, corrected)
+    if out_file is not None:
+        result.write(out_file)
+    if as_json:
+        print_json(result.scores)
+        return
+    out.print(result.by_plot.to_string(index=False))
+    for warning in result.scores["warnings"]:
+        err.print(f"[yellow]note[/] {escape(warning)}")
 
 
 @app.command("publish")
