@@ -3,9 +3,10 @@
 from agro.sources.net.budget import Budget, Estimate
 from agro.sources.net.cache import Cache
 from agro.sources.net.call import Answer, Call, RetryPolicy, Signer
-from agro.sources.net.client import Client, Network, checked_url
+from agro.sources.net.client import Client, checked_url
 from agro.sources.net.guard import OutboundGuard
 from agro.sources.net.ledger import Ledger
+from agro.sources.net.network import Network
 from agro.sources.net.pace import Pace
 
 __all__ = [

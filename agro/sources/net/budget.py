@@ -75,22 +75,6 @@ class Budget:
                     )  # fmt: skip
             self.spent = after
 
-    def check_mb(self, reserved: Estimate, coming_mb: float, where: str) -> None:
-        """Refuse an answer whose announced size would pass the limit, before it is read.
-
-        Raises
-        ------
-        BudgetError
-            `coming_mb`, in the place of what was reserved, is too much.
-        """
-        with self._lock:
-            total = self.spent.mb - reserved.mb + coming_mb
-            if self.limits.max_mb is not None and total > self.limits.max_mb + 1e-9:
-                raise BudgetError(
-                    f"the answer would bring the run to {total:.3g} MB, more than the {self.limits.max_mb:g} allowed",
-                    where=where, do="What was fetched is kept; raise --max-mb and run again",
-                )  # fmt: skip
-
     def settle(self, reserved: Estimate, actual: Estimate) -> None:
         """Put the actual cost in the place of what was set aside."""
         with self._lock:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,7 +72,8 @@ class Cache:
     @contextmanager
     def fetching(self, key: str) -> Iterator[None]:
         """Hold a request for oneself: another process that wants the same answer waits and then finds it."""
-        with FileLock(self.folder / "locks" / f"{key[:3]}.lock"):
+        # A thread may hold one while it asks for another (a file and the token for it), and both may have one lock.
+        with FileLock(self.folder / "locks" / f"{key[:3]}.lock", is_singleton=True):
             yield
 
     def find(self, key: str, ttl_s: float | None = None) -> Kept | None:
@@ -85,31 +88,27 @@ class Cache:
             raise AgroError(
                 f"the cache cannot be read: {error.strerror}", where=str(path), do="Check the disk"
             ) from error
-        head, mark, content = blob.partition(b"\n")
-        try:
-            about: dict[str, Any] = json.loads(head)
-            sound = bool(mark) and hashlib.sha256(content).hexdigest() == about["sha256"]
-        except (ValueError, KeyError, TypeError):
-            sound = False
-        if not sound:
-            path.unlink(missing_ok=True)
+        found = _unpacked(blob)
+        if found is None:
+            self.drop(key)
             return None
-        age = max(0.0, self._clock() - float(about["at"]))
+        at, headers, content = found
+        age = max(0.0, self._clock() - at)
         if ttl_s is not None and age > ttl_s:
             return None
-        # Used now: what was used longest ago goes first.
-        os.utime(path, (time.time(), stat.st_mtime))
-        return Kept(content, dict(about["headers"]), age)
+        # Used now: what was used longest ago goes first. Another process may just have removed it.
+        with contextlib.suppress(OSError):
+            os.utime(path, (time.time(), stat.st_mtime))
+        return Kept(content, headers, age)
 
     def keep(self, key: str, content: bytes, headers: dict[str, str]) -> None:
         """Write an answer beside and move it into place; a full disk or a kill leaves the old state."""
         path = self._path(key)
-        about = {"at": self._clock(), "headers": headers, "sha256": hashlib.sha256(content).hexdigest()}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_suffix(f".{os.getpid()}.tmp")
+            beside = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
             try:
-                beside.write_bytes(json.dumps(about, sort_keys=True).encode() + b"\n" + content)
+                beside.write_bytes(_packed(self._clock(), headers, content))
                 beside.replace(path)
             finally:
                 beside.unlink(missing_ok=True)
@@ -157,6 +156,27 @@ class Cache:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key
+
+
+def _packed(at: float, headers: dict[str, str], content: bytes) -> bytes:
+    """A digest of all that follows, what is known of the answer (JSON), and the answer; each on a line."""
+    about = json.dumps({"at": at, "headers": headers}, sort_keys=True).encode() + b"\n"
+    digest = hashlib.sha256(about)
+    digest.update(content)
+    return digest.hexdigest().encode() + b"\n" + about + content
+
+
+def _unpacked(blob: bytes) -> tuple[float, dict[str, str], bytes] | None:
+    """When it was kept, its headers and the answer; None for one that is damaged."""
+    digest, _, rest = blob.partition(b"\n")
+    if hashlib.sha256(rest).hexdigest().encode() != digest:
+        return None
+    head, _, content = rest.partition(b"\n")
+    try:
+        about: dict[str, Any] = json.loads(head)
+        return float(about["at"]), dict(about["headers"]), content
+    except (ValueError, KeyError, TypeError):  # written by another version
+        return None
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -102,8 +102,8 @@ class Call:
     def identity(self) -> str:
         """All that decides the answer: what it is kept under."""
         asked = [self.method, self.url, dict(self.params or {}), self.body, self.byte_range, self.expects]
-        more = [dict(self.form), self.version] if self.form else [self.version] if self.version else []
-        return canonical_json([*asked, *more])
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return canonical_json([*asked, headers, dict(self.form or {}), self.version])
 
 
 @dataclass(frozen=True)

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import email.utils
+import contextlib
 import json
-import math
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
 import pybreaker
 import tenacity
 
 from agro import __version__
-from agro.schema.errors import AgroError, ConfigError, NoDataError, SourceError
-from agro.sources.net.budget import Budget, Estimate
+from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError, SourceError
+from agro.sources.net.body import MAX_BODY, TransientError, as_expected, number, retry_after_s
+from agro.sources.net.budget import Estimate
 from agro.sources.net.cache import Cache
 from agro.sources.net.call import Answer, Call, RetryPolicy
-from agro.sources.net.guard import OutboundGuard
-from agro.sources.net.ledger import Ledger
 from agro.sources.net.pace import Pace
 from agro.sources.net.resume import Resume
 
+if TYPE_CHECKING:
+    from agro.sources.net.network import Network
+
 #: Answers that may be another one next time.
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
-#: Bodies beyond this are refused, bytes.
-MAX_BODY = 600_000_000
 #: Header in which Sentinel Hub says what it charged.
 PU_HEADER = "x-processingunits-spent"
 _KEPT_HEADERS = ("content-type", "content-range", "etag", "last-modified", PU_HEADER)
+#: All that goes along to another host when a provider sends us there.
+_SHOWN_TO_OTHERS = ("user-agent", "accept", "accept-encoding", "range", "if-range")
+_MAX_REDIRECTS = 3
 
 
 class _RefusedError(Exception):
@@ -44,22 +44,14 @@ class _RefusedError(Exception):
         super().__init__(status)
 
 
-class _TransientError(Exception):
-    """May pass; `retry_after_s` when the provider says how long to wait."""
-
-    def __init__(self, what: str, retry_after_s: float | None = None) -> None:
-        self.what = what
-        self.retry_after_s = retry_after_s
-        super().__init__(what)
-
-
 @dataclass
 class _Tally:
     """What the attempts of a call came to."""
 
     attempts: int = 0
     bytes_received: int = 0
-    pu: float | None = None
+    pu: float = 0.0
+    pu_reported: bool = False
     reserved: Estimate = field(default_factory=Estimate)
 
 
@@ -89,7 +81,7 @@ class Client:
         self.retry_after_in_ms = retry_after_in_ms
         self.pace = pace
         self._http = httpx.Client(
-            follow_redirects=True, max_redirects=3, headers={"User-Agent": f"agro/{__version__}"},
+            headers={"User-Agent": f"agro/{__version__}", "Accept-Encoding": "gzip"},
             limits=httpx.Limits(max_connections=8),
         )  # fmt: skip
         self.breaker = pybreaker.CircuitBreaker(
@@ -163,8 +155,8 @@ class Client:
         )  # fmt: skip
 
     def _guarded_by_circuit(self, call: Call, part: Path | None) -> Answer:
-        if self.circuit_open:
-            # The breaker lets one call through when its time has come, and refuses before.
+        if str(self.breaker.current_state) != "closed":
+            # The breaker lets one call through when its time has come, and refuses before; others wait for that one.
             try:
                 answer: Answer = self.breaker.call(self._call, call, part)
             except pybreaker.CircuitBreakerError as error:
@@ -177,11 +169,18 @@ class Client:
         # The breaker holds a lock while it calls, so it is told of the outcome afterwards.
         try:
             answer = self._call(call, part)
+        except (BudgetError, PrivacyError):
+            raise  # nothing was asked: says nothing of the provider
         except AgroError as error:
-            self.breaker.call(_raise, error)
+            self._tell_breaker(error)
             raise
-        self.breaker.call(lambda: None)
+        self._tell_breaker(None)
         return answer
+
+    def _tell_breaker(self, error: AgroError | None) -> None:
+        """Count an outcome; another call may have opened the circuit meanwhile, which changes nothing for this one."""
+        with contextlib.suppress(pybreaker.CircuitBreakerError, AgroError):
+            self.breaker.call(_outcome, error)
 
     def _call(self, call: Call, part: Path | None) -> Answer:
         tally = _Tally()
@@ -198,14 +197,12 @@ class Client:
     def _settle(self, call: Call, tally: _Tally, status: str) -> None:
         if not tally.attempts:
             return
-        # Only answers of kind 2xx are billed.
-        pu = tally.pu if tally.pu is not None else (call.estimate.pu if status == "ok" else 0.0)
-        actual = Estimate(tally.attempts, pu, tally.bytes_received / 1e6)
+        actual = Estimate(tally.attempts, tally.pu, tally.bytes_received / 1e6)
         self.network.budget.settle(tally.reserved, actual)
         if self.network.ledger:
             self.network.ledger.enter(
                 provider=self.provider, region=self.network.region, piece=call.piece, parcels=call.parcels,
-                estimated=call.estimate, actual=actual, pu_reported=tally.pu is not None, status=status,
+                estimated=call.estimate, actual=actual, pu_reported=tally.pu_reported, status=status,
             )  # fmt: skip
 
     def _retried(self, call: Call, part: Path | None, tally: _Tally) -> Answer:
@@ -225,19 +222,19 @@ class Client:
                     ) from error  # fmt: skip
                 # The signature may have run out between signing and reading.
                 state.update(renew=True, renewed=True)
-                raise _TransientError("the signature has run out", retry_after_s=0.0) from error
+                raise TransientError("the signature has run out", retry_after_s=0.0) from error
 
         retrying = tenacity.Retrying(
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(policy.attempts), tenacity.stop_before_delay(policy.deadline_s)
             ),
             wait=_wait(policy),
-            retry=tenacity.retry_if_exception_type(_TransientError),
+            retry=tenacity.retry_if_exception_type(TransientError),
             reraise=True,
         )
         try:
             return retrying(attempt)
-        except _TransientError as error:
+        except TransientError as error:
             told = f"; it asks to wait {error.retry_after_s:g} s" if error.retry_after_s else ""
             raise SourceError(
                 f"{self.provider} does not answer as it should: {error.what} ({tally.attempts} attempts{told})",
@@ -248,82 +245,120 @@ class Client:
         url, signed_headers = call.signer(call.url, renew) if call.signer else (call.url, {})
         headers = {**call.headers, **signed_headers}
         resume = Resume(part if call.expects == "bytes" and call.byte_range is None and call.method == "GET" else None)
+        if call.expects == "bytes":
+            headers |= {"Accept-Encoding": "identity"}
         if call.byte_range:
-            headers |= {"Range": f"bytes={call.byte_range[0]}-{call.byte_range[1]}", "Accept-Encoding": "identity"}
+            headers |= {"Range": f"bytes={call.byte_range[0]}-{call.byte_range[1]}"}
         headers |= resume.headers()
-        request = self._http.build_request(
-            call.method, url, params=dict(call.params) if call.params else None, json=call.body,
-            data=dict(call.form) if call.form else None, headers=headers,
-            timeout=httpx.Timeout(min(self.policy.stall_s, max(0.1, deadline - time.monotonic()))),
-        )  # fmt: skip
-        # The signature is the provider's own word; what is looked at is what we say.
-        shown = request.url if not call.signer else request.url.copy_with(query=_unsigned_query(call))
+        try:
+            # Not `params=`: that would put the call's query in the place of the signature.
+            address = httpx.URL(url).copy_merge_params(dict(call.params or {}))
+            request = self._http.build_request(
+                call.method, address, json=call.body, data=dict(call.form) if call.form else None, headers=headers,
+                timeout=httpx.Timeout(min(self.policy.stall_s, max(0.1, deadline - time.monotonic()))),
+            )  # fmt: skip
+            # The signature is the provider's own word; what is looked at is what we say.
+            shown = request.url if not call.signer else request.url.copy_with(query=_unsigned_query(call))
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise SourceError(f"{self.provider}: {error}", where=self.provider, do="Check the address") from error
         self.network.guard.check(call.method, str(shown), dict(call.headers), request.content, call.constants)
-        more = call.estimate if tally.attempts == 0 else Estimate(requests=1)
+        self._reserve(call, tally)
+        tally.attempts += 1
+        response = None
+        try:
+            response = self._sent(call, request, tally)
+            return self._read(call, response, resume, deadline, tally)
+        except httpx.UnsupportedProtocol as error:
+            raise SourceError(f"{self.provider}: {error}", where=_shown(call.url), do="Check the address") from error
+        except httpx.RequestError as error:
+            raise TransientError(_transport(error)) from error
+        finally:
+            resume.close()
+            if response is not None:
+                response.close()
+
+    def _reserve(self, call: Call, tally: _Tally) -> None:
+        """Set aside what the next attempt may cost; an attempt that was billed is paid again."""
+        if tally.attempts == 0:
+            more = Estimate(max(1, call.estimate.requests), call.estimate.pu, call.estimate.mb)
+        else:
+            more = Estimate(1, max(0.0, tally.pu + call.estimate.pu - tally.reserved.pu))
+        self._reserve_more(call, tally, more)
+
+    def _reserve_more(self, call: Call, tally: _Tally, more: Estimate) -> None:
         self.network.budget.reserve(more, f"{self.provider} {call.piece}".strip())
         tally.reserved += more
-        tally.attempts += 1
-        try:
-            response = self._http.send(request, stream=True)
-        except httpx.TransportError as error:
-            raise _TransientError(_transport(error)) from error
-        except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
-            raise SourceError(f"{self.provider}: {error}", where=_shown(call.url), do="Check the address") from error
-        try:
-            return self._read(call, response, resume, deadline, tally)
-        except httpx.TransportError as error:
-            raise _TransientError(_transport(error)) from error
-        finally:
+
+    def _reserve_bytes(self, call: Call, tally: _Tally, size: float) -> None:
+        """Set aside that so many bytes come in all, before they are read."""
+        missing = size / 1e6 - tally.reserved.mb
+        if missing > 0:
+            self._reserve_more(call, tally, Estimate(mb=missing))
+
+    def _sent(self, call: Call, request: httpx.Request, tally: _Tally) -> httpx.Response:
+        """The answer, after redirects: signatures and bodies do not go along to another host."""
+        response = self._http.send(request, stream=True, follow_redirects=False)
+        hops = 0
+        while response.next_request is not None:
+            following = response.next_request
+            following.extensions.setdefault("timeout", request.extensions.get("timeout"))
             response.close()
+            hops += 1
+            if hops > _MAX_REDIRECTS:
+                raise SourceError(
+                    f"{self.provider} redirects in circles", where=_shown(call.url), do="Check the address"
+                )
+            if not _same_host(request.url, following.url):
+                if following.method not in ("GET", "HEAD"):
+                    raise SourceError(
+                        f"{self.provider} would have the request go to another host ({following.url.host})",
+                        where=_shown(call.url), do="Nothing was sent there. Correct the address",
+                    )  # fmt: skip
+                for name in set(following.headers) - {*_SHOWN_TO_OTHERS, "host"}:
+                    del following.headers[name]
+            self._reserve_more(call, tally, Estimate(1))
+            tally.attempts += 1
+            request = following
+            response = self._http.send(request, stream=True, follow_redirects=False)
+        return response
 
     def _read(self, call: Call, response: httpx.Response, resume: Resume, deadline: float, tally: _Tally) -> Answer:
         headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         if response.status_code in (401, 403):
             raise _RefusedError(response.status_code)
         if response.status_code in TRANSIENT_STATUS:
-            raise _TransientError(
-                f"status {response.status_code}", self._retry_after_s(response.headers.get("retry-after"))
+            raise TransientError(
+                f"status {response.status_code}",
+                retry_after_s(response.headers.get("retry-after"), self.retry_after_in_ms),
             )
+        if response.status_code == 416 and resume.going_on:
+            resume.done()
+            raise TransientError("the rest of the file cannot be had", retry_after_s=0.0)
         if not response.is_success:
             self._lasting(call, response)
-        charged = _charged(response.headers)
-        if charged is not None:
-            # Charged with the answer, even if its body is cut and it is asked for again.
-            tally.pu = (tally.pu or 0.0) + charged
-        announced = int(response.headers.get("content-length") or 0)
-        self.network.budget.check_mb(tally.reserved, (tally.bytes_received + announced) / 1e6, self.provider)
+        # Billed, whatever becomes of the body.
+        charged = number(headers.get(PU_HEADER))
+        tally.pu += call.estimate.pu if charged is None else charged
+        tally.pu_reported |= charged is not None
+        before = tally.bytes_received
+        self._reserve_bytes(call, tally, before + (number(response.headers.get("content-length")) or 0))
         body = resume.start(response)
-        for chunk in response.iter_bytes():
+        # As they come over the line: decoding first would hold bytes back from the deadline.
+        for chunk in response.iter_raw():
             tally.bytes_received += len(chunk)
             body.write(chunk)
+            self._reserve_bytes(call, tally, tally.bytes_received)
             if time.monotonic() > deadline:
-                raise _TransientError(f"the answer is too slow (deadline {self.policy.deadline_s:g} s)", float("inf"))
-            if tally.bytes_received > MAX_BODY:
+                raise TransientError(f"the answer is too slow (deadline {self.policy.deadline_s:g} s)", float("inf"))
+            if tally.bytes_received - before > MAX_BODY:
                 raise SourceError(f"an answer of more than {MAX_BODY / 1e6:g} MB", where=_shown(call.url))
-        content = body.whole()
-        content = self._as_expected(call, response, content)
+        try:
+            content = as_expected(call, response.status_code, response.headers, body.whole())
+        except TransientError:
+            resume.done()  # what came is not the beginning of what is wanted
+            raise
         resume.done()
         return Answer(content, headers)
-
-    def _as_expected(self, call: Call, response: httpx.Response, content: bytes) -> bytes:
-        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
-        if call.expects == "json":
-            try:
-                json.loads(content)
-            except ValueError as error:
-                raise _TransientError(f"{kind or 'something'} instead of JSON") from error
-        elif kind in ("text/html", "application/xhtml+xml"):
-            raise _TransientError("a web page instead of data")
-        if call.byte_range:
-            first, last = call.byte_range
-            if response.status_code == 200:  # the server knows no ranges
-                content = content[first : last + 1]
-            if not content or len(content) > last - first + 1:
-                raise _TransientError(f"{len(content)} bytes for a range of {last - first + 1}")
-        wrong = call.check(content) if call.check else ""
-        if wrong:
-            raise _TransientError(wrong)
-        return content
 
     def _lasting(self, call: Call, response: httpx.Response) -> NoReturn:
         response.read()
@@ -342,100 +377,19 @@ class Client:
             where=_shown(call.url), do="Check the request's settings in region.yaml",
         )  # fmt: skip
 
-    def _retry_after_s(self, text: str | None) -> float | None:
-        """Seconds to wait as the provider says them: a number (its own unit) or a date (RFC 9110, 10.2.3)."""
-        if not text:
-            return None
-        try:
-            number = float(text)
-        except ValueError:
-            try:
-                moment = email.utils.parsedate_to_datetime(text)
-            except ValueError:
-                return None
-            return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-        return max(0.0, number / 1000 if self.retry_after_in_ms else number)
-
-
-class Network:
-    """What the clients of all providers share in a run.
-
-    Parameters
-    ----------
-    cache : Cache, optional
-        None keeps nothing.
-    ledger : Ledger, optional
-    budget : Budget, optional
-    guard : OutboundGuard, optional
-    region : str
-        In the ledger.
-    offline : bool
-        Nothing leaves; the cache serves what it has.
-    policy : RetryPolicy
-    clock : callable
-        The present moment, with its zone: what a forecast was issued on, and what is too new to be final.
-    """
-
-    def __init__(
-        self, cache: Cache | None = None, ledger: Ledger | None = None, budget: Budget | None = None,
-        guard: OutboundGuard | None = None, region: str = "", offline: bool = False, policy: RetryPolicy | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:  # fmt: skip
-        self.cache = cache
-        self.ledger = ledger
-        self.budget = budget or Budget()
-        self.guard = guard or OutboundGuard()
-        self.region = region
-        self.offline = offline
-        self.policy = policy or RetryPolicy()
-        self.clock = clock
-        self._clients: dict[str, Client] = {}
-        self._lock = threading.Lock()
-
-    def client(
-        self,
-        provider: str,
-        policy: RetryPolicy | None = None,
-        retry_after_in_ms: bool = False,
-        pace: Pace | None = None,
-    ) -> Client:
-        """The client of a provider; one for all who ask, so that its circuit is one."""
-        with self._lock:
-            if provider not in self._clients:
-                self._clients[provider] = Client(provider, self, policy, retry_after_in_ms, pace)
-            return self._clients[provider]
-
-    def close(self) -> None:
-        """Close all connections and the ledger."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-        if self.ledger:
-            self.ledger.close()
-
 
 def _wait(policy: RetryPolicy) -> Callable[[tenacity.RetryCallState], float]:
     backoff = tenacity.wait_exponential_jitter(
-        initial=policy.first_wait_s, max=policy.longest_wait_s, jitter=policy.first_wait_s
+        multiplier=policy.first_wait_s, max=policy.longest_wait_s, jitter=policy.first_wait_s
     )
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _TransientError) and error.retry_after_s is not None:
+        if isinstance(error, TransientError) and error.retry_after_s is not None:
             return error.retry_after_s
         return backoff(state)
 
     return wait
-
-
-def _charged(headers: Mapping[str, str]) -> float | None:
-    """Processing units that the provider says it took."""
-    try:
-        units = float(headers.get(PU_HEADER, ""))
-    except ValueError:
-        return None
-    return units if math.isfinite(units) and units >= 0 else None
 
 
 def _is_lasting(error: BaseException) -> bool:
@@ -443,11 +397,12 @@ def _is_lasting(error: BaseException) -> bool:
     return not (isinstance(error, SourceError) and error.transient)
 
 
-def _raise(error: AgroError) -> NoReturn:
-    raise error
+def _outcome(error: AgroError | None) -> None:
+    if error:
+        raise error
 
 
-def _transport(error: httpx.TransportError) -> str:
+def _transport(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "nothing came in time"
     if isinstance(error, httpx.ConnectError):
@@ -455,8 +410,15 @@ def _transport(error: httpx.TransportError) -> str:
     return "the connection was cut"
 
 
+def _same_host(one: httpx.URL, other: httpx.URL) -> bool:
+    """Same origin, or the same host with encryption now."""
+    if (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port):
+        return True
+    return (one.host, one.scheme, other.scheme, one.port, other.port) == (other.host, "http", "https", None, None)
+
+
 def _unsigned_query(call: Call) -> bytes:
-    return str(httpx.QueryParams(dict(call.params))).encode() if call.params else httpx.URL(call.url).query
+    return httpx.URL(call.url).copy_merge_params(dict(call.params or {})).query
 
 
 def _shown(url: str) -> str:

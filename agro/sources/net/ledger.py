@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 from sqlalchemy import Column, Float, Integer, MetaData, String, Table, create_engine, insert, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
 
+from agro.schema.errors import AgroError
 from agro.sources.net.budget import Estimate
 
 _META = MetaData()
@@ -41,10 +44,15 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-        _META.create_all(self._engine)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+            with self._engine.begin() as connection:
+                # Not `create_all`: it looks first and makes then, and another process may come between.
+                connection.execute(CreateTable(_REQUESTS, if_not_exists=True))
+        except (OSError, SQLAlchemyError) as error:
+            raise self._unusable(error) from error
 
     def enter(
         self, *, provider: str, region: str, piece: str, parcels: tuple[str, ...], estimated: Estimate, actual: Estimate,
@@ -57,17 +65,30 @@ class Ledger:
             "estimated_pu": estimated.pu, "estimated_mb": estimated.mb, "requests": actual.requests, "pu": actual.pu,
             "mb": actual.mb, "pu_reported": int(pu_reported), "status": status,
         }  # fmt: skip
-        with self._engine.begin() as connection:
-            connection.execute(insert(_REQUESTS), row)
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(_REQUESTS), row)
+        except SQLAlchemyError as error:
+            raise self._unusable(error) from error
 
     def table(self) -> pd.DataFrame:
         """All rows, oldest first; ``at`` is a UTC timestamp and ``parcels`` a list."""
-        with self._engine.connect() as connection:
-            rows = connection.execute(select(_REQUESTS).order_by(_REQUESTS.c.id)).mappings().all()
+        try:
+            with self._engine.connect() as connection:
+                rows = connection.execute(select(_REQUESTS).order_by(_REQUESTS.c.id)).mappings().all()
+        except SQLAlchemyError as error:
+            raise self._unusable(error) from error
         frame = pd.DataFrame([dict(row) for row in rows], columns=[c.name for c in _REQUESTS.columns])
         frame["at"] = pd.to_datetime(frame["at"], utc=True)
         frame["parcels"] = [json.loads(text) for text in frame["parcels"]]
         return frame
+
+    def _unusable(self, error: Exception) -> AgroError:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        return AgroError(
+            f"the ledger of requests cannot be used: {cause}", where=str(self.path),
+            do="Free space, or move the file away: a new one is begun",
+        )  # fmt: skip
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -11,58 +14,93 @@ from agro.schema.errors import AgroError
 
 
 class Resume:
-    """The body of an answer, kept on disk while it comes where the server can go on from the middle."""
+    """The body of an answer, kept on disk while it comes where the server can go on from the middle.
+
+    Parameters
+    ----------
+    part : Path, optional
+        Where the bytes wait; None keeps them in memory only.
+    """
 
     def __init__(self, part: Path | None) -> None:
         self._part = part
         self._about = part.with_suffix(".part.json") if part else None
         self._memory = bytearray()
-        self._on_disk = False
+        # Held open: the cache may remove the file to make room, which must not make a hole in it.
+        self._handle: IO[bytes] | None = None
+        self._from = 0
+        self._tag = ""
+
+    @property
+    def going_on(self) -> bool:
+        """Whether the rest of a file was asked for."""
+        return self._from > 0
 
     def headers(self) -> dict[str, str]:
         """Ask for the rest, provided that the file is still the same (RFC 9110, 13.1.5)."""
-        if not self._part or not self._about or not self._part.exists() or not self._about.exists():
+        if not self._part or not self._about:
             return {}
         try:
-            tag = str(json.loads(self._about.read_text(encoding="utf-8"))["etag"])
-        except (ValueError, KeyError, OSError):
+            self._tag = str(json.loads(self._about.read_text(encoding="utf-8"))["etag"])
+            self._handle = self._part.open("r+b")
+            self._from = self._handle.seek(0, 2)
+        except (ValueError, KeyError, TypeError, OSError):
+            self.close()
             return {}
-        size = self._part.stat().st_size
-        return {"Range": f"bytes={size}-", "If-Range": tag, "Accept-Encoding": "identity"} if size else {}
+        return {"Range": f"bytes={self._from}-", "If-Range": self._tag} if self._from else {}
 
     def start(self, response: httpx.Response) -> Resume:
         """Begin anew, or go on where the last attempt ended."""
         if not self._part or not self._about:
             return self
+        if response.status_code == 206 and self.going_on:
+            told = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
+            if told and int(told.group(1)) == self._from and response.headers.get("etag", self._tag) == self._tag:
+                return self
+            self.done()
+            raise httpx.RemoteProtocolError("another part than the one asked for")
+        self.close()
         tag = response.headers.get("etag", "")
-        going_on = response.status_code == 206
-        if going_on or (tag and not tag.startswith("W/") and "content-encoding" not in response.headers):
-            self._on_disk = True
+        if tag and not tag.startswith("W/") and "content-encoding" not in response.headers:
             try:
-                if not going_on:
-                    self._part.write_bytes(b"")
-                    self._about.write_text(json.dumps({"etag": tag}), encoding="utf-8")
+                self._about.unlink(missing_ok=True)
+                self._handle = self._part.open("w+b")
+                self._about.write_text(json.dumps({"etag": tag}), encoding="utf-8")
             except OSError as error:
+                self.close()
                 raise _cannot_write(error, self._part) from error
         return self
 
     def write(self, chunk: bytes) -> None:
         """Add bytes."""
-        if self._on_disk and self._part:
-            try:
-                with self._part.open("ab") as handle:
-                    handle.write(chunk)
-            except OSError as error:
-                raise _cannot_write(error, self._part) from error
-        else:
+        if self._handle is None or self._part is None:
             self._memory += chunk
+            return
+        try:
+            self._handle.write(chunk)
+            self._handle.flush()
+        except OSError as error:
+            self.done()
+            raise _cannot_write(error, self._part) from error
 
     def whole(self) -> bytes:
         """All bytes so far."""
-        return self._part.read_bytes() if self._on_disk and self._part else bytes(self._memory)
+        if self._handle is None:
+            return bytes(self._memory)
+        self._handle.seek(0)
+        return self._handle.read()
+
+    def close(self) -> None:
+        """Let go of the file; what came stays for the next attempt."""
+        if self._handle is not None:
+            with contextlib.suppress(OSError):  # a full disk tells it again
+                self._handle.close()
+            self._handle = None
+        self._from = 0
 
     def done(self) -> None:
         """Forget the unfinished download."""
+        self.close()
         for path in (self._part, self._about):
             if path:
                 path.unlink(missing_ok=True)

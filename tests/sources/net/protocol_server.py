@@ -37,11 +37,12 @@ class Received:
 
 @dataclass
 class Reply:
-    """An answer; `body` may be JSON-able, bytes or text."""
+    """An answer; `body` may be JSON-able, bytes or text. Not `announced`: it ends where the connection ends."""
 
     body: Any = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    announced: bool = True
 
     def content(self) -> bytes:
         """Bytes of the body."""
@@ -180,7 +181,10 @@ class ProtocolServer:
         handler.send_response(reply.status)
         for name, value in reply.headers.items():
             handler.send_header(name, value)
-        handler.send_header("Content-Length", str(len(content)))
+        if reply.announced:
+            handler.send_header("Content-Length", str(len(content)))
+        else:
+            handler.send_header("Connection", "close")
         handler.end_headers()
         if handler.command == "HEAD":
             return
