@@ -73,10 +73,10 @@ def observed(
     latitude, longitude = point(place)
     tables: list[pd.DataFrame] = []
     failure: str | None = None
-    for days in _months(first, last, place, now - timedelta(days=LAG_D)):
+    for days in months(first, last, place, now - timedelta(days=LAG_D)):
         request = request_of(days, latitude, longitude)
         settled = days[-1] <= now - timedelta(days=SETTLED_AFTER_D)
-        key = Cache.key(f"{PROVIDER}\n{told['url']}\n{canonical_json(request)}")
+        key = cache_key(told, request)
         kept = (
             network.cache.find(key, None if settled or network.offline or failure else RECENT_TTL_S)
             if network.cache
@@ -123,7 +123,17 @@ def request_of(days: list[date], latitude: float, longitude: float) -> dict[str,
     }  # fmt: skip
 
 
-def _months(first: date, last: date, place: Place, newest: date) -> list[list[date]]:
+def file_mb(days: int) -> float:
+    """Size of a file: nine points, six variables, four bytes, and 60 kB of the form's own."""
+    return (60_000 + 24 * days * 9 * 6 * 4) / 1e6
+
+
+def cache_key(told: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """Under what the file of a request is kept."""
+    return Cache.key(f"{PROVIDER}\n{told['url']}\n{canonical_json(request)}")
+
+
+def months(first: date, last: date, place: Place, newest: date) -> list[list[date]]:
     """UTC days that the local days touch, by month; the first month whole, so that its answer serves again."""
     begin = _utc_day(first, place)
     day = min(begin, first.replace(day=1))
@@ -198,9 +208,10 @@ def _fetched(request: Mapping[str, Any], days: list[date], told: Mapping[str, An
                 provider=PROVIDER, region=network.region, piece=piece, parcels=(), estimated=estimate, actual=actual,
                 pu_reported=False, status=status,
             )  # fmt: skip
-    # The file itself comes the usual way. Nine points, six variables, four bytes, and 60 kB of the file's own.
-    weight = Estimate(requests=1, mb=(60_000 + 24 * len(days) * 9 * 6 * 4) / 1e6)
-    download = Call(address, expects="bytes", ttl_s=0, piece=piece, estimate=weight)
+    # The file itself comes the usual way.
+    download = Call(
+        address, expects="bytes", ttl_s=0, piece=piece, estimate=Estimate(requests=1, mb=file_mb(len(days)))
+    )
     content = network.client(PROVIDER).fetch(download).content
     if len(content) != size:
         raise SourceError(f"{PROVIDER} announced {size} bytes and sent {len(content)}", where=PROVIDER, transient=True)

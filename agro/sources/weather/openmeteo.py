@@ -26,6 +26,7 @@ from agro.sources.weather.link import (
     options_of,
     pieces,
     point,
+    rejection,
     today,
     zone,
 )
@@ -40,10 +41,14 @@ DAILY = (
 )  # fmt: skip
 #: Height of the wind, m.
 WIND_HEIGHT_M = 10.0
+#: The archive ends so many days ago (two with the newest model, five with ERA5).
+ARCHIVE_LAG_D = 5
 #: The forecast address reaches so far back, days.
 MAX_PAST_D = 92
 #: ... and so far ahead, the present day included.
 MAX_FORECAST_D = 16
+#: Members of the default ensemble, all of which are sent: the control and fifty perturbed ones.
+ENSEMBLE_SIZE = 51
 DEFAULTS: Mapping[str, Any] = {
     "url": "https://api.open-meteo.com/v1/forecast",
     "archive_url": "https://archive-api.open-meteo.com/v1/archive",
@@ -90,6 +95,46 @@ def call_weight(variables: int, days: int, models: int = 1, places: int = 1) -> 
     return max(1.0, share, share * days / 14) * places
 
 
+def archive_calls(told: Mapping[str, Any], place: Place, first: date, last: date, now: date) -> list[Call]:
+    """Requests for past days, a month each; `told` are the link's options."""
+    return [
+        _call(told["archive_url"], place, piece.first, piece.last, piece.ttl_s, f"archive {piece.first} to {piece.last}")
+        for piece in pieces(first, last, now)
+    ]  # fmt: skip
+
+
+def gap_call(told: Mapping[str, Any], place: Place, first: date, last: date) -> Call:
+    """Request for past days that the archive lacks."""
+    return _call(told["url"], place, first, last, RECENT_TTL_S, f"days {first} to {last}")
+
+
+def forecast_calls(
+    told: Mapping[str, Any], place: Place, as_of: date, ahead: pd.DatetimeIndex, now: date
+) -> list[Call]:
+    """Requests for the days ahead of `as_of`, the better first; none where no forecast reaches."""
+    start, end = ahead[0].date(), min(ahead[-1].date(), min(as_of, now) + timedelta(days=MAX_FORECAST_D - 1))
+    if start > end:
+        return []
+    calls = [_call(told["url"], place, start, end, FORECAST_TTL_S, f"forecast {start} to {end}")]
+    if told["members"]:
+        more = {"models": told["ensemble_model"]}
+        calls.insert(
+            0, _call(told["ensemble_url"], place, start, end, FORECAST_TTL_S, f"ensemble {start} to {end}", more)
+        )
+    return calls
+
+
+def run_call(told: Mapping[str, Any], place: Place, as_of: date, days: int) -> Call:
+    """Request for the run of 00 UTC of a past day; it was out the same morning."""
+    params = _params(place) | {
+        "run": f"{as_of}T00:00", "models": told["run_model"], "forecast_days": min(days + 2, MAX_FORECAST_D)
+    }  # fmt: skip
+    return Call(
+        told["runs_url"], params=params, ttl_s=None, estimate=_estimate(days + 2), piece=f"run of {as_of}",
+        constants=frozenset({place.timezone}),
+    )  # fmt: skip
+
+
 def observed(
     spec: WeatherSpec, place: Place, first: date, last: date, network: Network, rejected: list[dict[str, str]]
 ) -> Served:
@@ -105,21 +150,14 @@ def observed(
     told, now, client = options(spec), today(network, place), network.client(PROVIDER)
     if first > now:
         raise NoDataError(f"{first} is not past yet", where=PROVIDER)
-    calls = [
-        _call(told["archive_url"], place, piece.first, piece.last, piece.ttl_s, f"archive {piece.first} to {piece.last}")
-        for piece in pieces(first, last, now)
-    ]  # fmt: skip
-    tables, failure = gather(client, calls, _single)
+    tables, failure = gather(client, archive_calls(told, place, first, last, now), _single)
     days = pd.date_range(first, min(last, now), freq="D")
     table = _joined(tables).reindex(days)
     lacking = days[table[list(REQUIRED)].isna().any(axis=1).to_numpy()]
     lacking = lacking[lacking >= pd.Timestamp(now) - pd.Timedelta(days=MAX_PAST_D)]
     notes: dict[pd.Timestamp, str] = {}
     if len(lacking):
-        gaps = [
-            _call(told["url"], place, gap[0].date(), gap[-1].date(), RECENT_TTL_S, f"days {gap[0].date()} to {gap[-1].date()}")
-            for gap in _runs(lacking)
-        ]  # fmt: skip
+        gaps = [gap_call(told, place, gap[0].date(), gap[-1].date()) for gap in _runs(lacking)]
         why = f"the archive failed ({failure})" if failure else "not in the archive yet"
         newest, gap_failure = gather(client, gaps, _single)
         failure = failure or gap_failure
@@ -155,59 +193,45 @@ def forecast(
     Raises
     ------
     NoDataError
-        There is no forecast of that day.
-    SourceError
-        The provider does not answer, or not as it should.
+        There is no forecast of that day, or the provider does not answer as it should.
     """
     told, now, client = options(spec), today(network, place), network.client(PROVIDER)
-    start, end = ahead[0].date(), min(ahead[-1].date(), max(as_of, now) + timedelta(days=MAX_FORECAST_D - 1))
-    ttl = FORECAST_TTL_S if as_of >= now else 0.0
-    single = _call(told["url"], place, start, end, ttl, f"forecast {start} to {end}")
-    tries = [single]
-    if told["members"]:
-        more = {"models": told["ensemble_model"]}
-        tries.insert(0, _call(told["ensemble_url"], place, start, end, ttl, f"ensemble {start} to {end}", more))
+    tries = forecast_calls(told, place, as_of, ahead, now)
     if as_of < now:
-        answered = [(call, client.kept(call)) for call in tries]
-        answered = [(call, kept) for call, kept in answered if kept and _issued(kept, place, network) <= as_of]
-        if answered:
-            call, kept = answered[0]
-            assert kept is not None
-            return _forecast_rows(kept, _issued(kept, place, network), told["members"], place, rejected)
+        for call in tries:
+            kept = client.kept(call)
+            if kept and _issued(kept, place, network) <= as_of:
+                return _forecast_rows(kept, _issued(kept, place, network), told["members"], place, rejected)
         return _run_of(as_of, len(ahead), told, place, client, rejected)
-    reason: SourceError | NoDataError | None = None
+    failures: list[str] = []
     for call in tries:
+        answer: Answer | None
         try:
             answer = client.fetch(call)
-            rows = _forecast_rows(answer, _issued(answer, place, network), told["members"], place, rejected)
         except (SourceError, NoDataError) as error:
-            if not isinstance(error, NoDataError) and client.kept(call):
-                client.forget(call)
-            reason = reason or error
+            failures.append(f"{call.piece}: {error.what}")
+            # One of some hours ago, for the same days, is better than none; its rows say when it was issued.
+            answer = client.kept(call)
+        if answer is None:
             continue
-        if reason:
-            rejected.append(
-                {
-                    "input": "weather", "item": f"{PROVIDER} ensemble", "reason": reason.what,
-                    "remedy": "The single forecast is used",
-                }
-            )  # fmt: skip
+        try:
+            rows = _forecast_rows(answer, _issued(answer, place, network), told["members"], place, rejected)
+        except SourceError as error:
+            failures.append(f"{call.piece}: {error.what}")
+            client.forget(call)
+            continue
+        rejected.extend(
+            rejection(f"{PROVIDER} (days ahead)", failure, "What was kept, or the single forecast, is used")
+            for failure in failures
+        )
         return rows
-    assert reason is not None
-    raise reason
+    raise NoDataError("; ".join(failures) or f"no forecast reaches beyond {as_of}", where=PROVIDER)
 
 
 def _run_of(
     as_of: date, days: int, told: Mapping[str, Any], place: Place, client: Client, rejected: list[dict[str, str]]
 ) -> pd.DataFrame:
-    """The run of 00 UTC of a past day; it was out the same morning."""
-    params = _params(place) | {
-        "run": f"{as_of}T00:00", "models": told["run_model"], "forecast_days": min(days + 2, MAX_FORECAST_D)
-    }  # fmt: skip
-    call = Call(
-        told["runs_url"], params=params, ttl_s=None, estimate=_estimate(days + 2), piece=f"run of {as_of}",
-        constants=frozenset({place.timezone}),
-    )  # fmt: skip
+    call = run_call(told, place, as_of, days)
     try:
         return _forecast_rows(client.fetch(call), as_of, 0, place, rejected)
     except (SourceError, NoDataError) as error:
@@ -233,13 +257,13 @@ def _call(
 ) -> Call:  # fmt: skip
     return Call(
         url, params=_params(place) | {"start_date": str(first), "end_date": str(last)} | dict(more or {}), ttl_s=ttl_s,
-        estimate=_estimate((last - first).days + 1), piece=piece, constants=frozenset({place.timezone}),
+        estimate=_estimate((last - first).days + 1, ENSEMBLE_SIZE if more else 1), piece=piece, constants=frozenset({place.timezone}),
     )  # fmt: skip
 
 
-def _estimate(days: int) -> Estimate:
-    # About 50 bytes a day for all variables, and 1 kB around them.
-    return Estimate(requests=1, mb=(1000 + 50 * days) / 1e6)
+def _estimate(days: int, members: int = 1) -> Estimate:
+    # A series is named twice, has a unit, and about six characters a day.
+    return Estimate(requests=1, mb=(600 + members * len(DAILY) * (80 + 6 * days)) / 1e6)
 
 
 def _issued(answer: Answer, place: Place, network: Network) -> date:

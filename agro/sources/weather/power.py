@@ -40,6 +40,24 @@ def options(spec: WeatherSpec) -> dict[str, Any]:
     return options_of(spec, DEFAULTS)
 
 
+def calls(told: Mapping[str, Any], place: Place, first: date, last: date, now: date) -> list[Call]:
+    """Requests for past days, a month each; `told` are the link's options."""
+    latitude, longitude = point(place)
+    asked: dict[str, str | int | float] = {
+        "parameters": ",".join(name for name, _, _ in DAILY), "community": "AG", "format": "JSON",
+        "time-standard": "LST", "latitude": latitude, "longitude": longitude,
+    }  # fmt: skip
+    return [
+        Call(
+            told["url"], params=asked | {"start": f"{piece.first:%Y%m%d}", "end": f"{piece.last:%Y%m%d}"},
+            ttl_s=piece.ttl_s, piece=f"days {piece.first} to {piece.last}",
+            # About 160 bytes a day for all parameters, and 1.5 kB around them.
+            estimate=Estimate(requests=1, mb=(1500 + 160 * ((piece.last - piece.first).days + 1)) / 1e6),
+        )
+        for piece in pieces(first, last, now)
+    ]  # fmt: skip
+
+
 def observed(
     spec: WeatherSpec, place: Place, first: date, last: date, network: Network, rejected: list[dict[str, str]]
 ) -> Served:
@@ -55,21 +73,7 @@ def observed(
         Nothing came.
     """
     told, now = options(spec), today(network, place)
-    latitude, longitude = point(place)
-    asked: dict[str, str | int | float] = {
-        "parameters": ",".join(name for name, _, _ in DAILY), "community": "AG", "format": "JSON",
-        "time-standard": "LST", "latitude": latitude, "longitude": longitude,
-    }  # fmt: skip
-    calls = [
-        Call(
-            told["url"], params=asked | {"start": f"{piece.first:%Y%m%d}", "end": f"{piece.last:%Y%m%d}"},
-            ttl_s=piece.ttl_s, piece=f"days {piece.first} to {piece.last}",
-            # About 160 bytes a day for all parameters, and 1.5 kB around them.
-            estimate=Estimate(requests=1, mb=(1500 + 160 * ((piece.last - piece.first).days + 1)) / 1e6),
-        )
-        for piece in pieces(first, last, now)
-    ]  # fmt: skip
-    tables, failure = gather(network.client(PROVIDER), calls, _table)
+    tables, failure = gather(network.client(PROVIDER), calls(told, place, first, last, now), _table)
     if not tables:
         raise NoDataError(failure or f"{first} is not past yet", where=PROVIDER)
     whole = pd.concat(tables)

@@ -20,6 +20,7 @@ from agro.sources.net import Budget, Cache, Ledger, Network, OutboundGuard, Retr
 from agro.sources.net.budget import Limits
 from agro.sources.weather import WeatherResult, load_weather
 from agro.sources.weather.openmeteo import call_weight
+from agro.sources.weather.plan import weather_cost
 
 NOW = date(2026, 3, 18)
 START = date(2026, 1, 20)
@@ -415,6 +416,66 @@ def test_requests_are_in_the_ledger(tmp_path: Path, server: WeatherServer, netwo
     rows = network.ledger.table()
     assert set(rows["provider"]) == {"openmeteo"} and rows["requests"].sum() == len(server.received) == 5
     assert rows["piece"].iloc[0] == "archive 2026-01-01 to 2026-01-31"
+
+
+@pytest.mark.parametrize("as_of", [NOW, date(2026, 3, 2)])
+def test_the_plan_is_what_is_asked_and_nothing_after_it(
+    tmp_path: Path, server: WeatherServer, network: Network, as_of: date
+) -> None:
+    server.members = 50
+    specs = chain(tmp_path, server, "openmeteo", "power", "climatology")
+    planned = {cost.kind: cost for cost in weather_cost(specs, START, as_of, 7, PLACE, network)}
+    assert not server.received
+    load_weather(specs, tmp_path, START, as_of, 7, PLACE, network)
+    assert network.ledger is not None
+    spent = network.ledger.table()
+    assert planned["openmeteo"].estimate.requests == spent["requests"].sum()
+    assert planned["openmeteo"].estimate.mb == pytest.approx(spent["mb"].sum(), rel=0.35)
+    assert planned["power"].estimate.requests == 3  # January, February, March so far
+    again = {cost.kind: cost for cost in weather_cost(specs, START, as_of, 7, PLACE, network)}
+    assert again["openmeteo"].estimate.requests == 0 and again["openmeteo"].calls == 0
+    assert again["power"] == planned["power"]  # it was not needed
+
+
+def test_the_weight_of_a_plan_by_hand(tmp_path: Path, server: WeatherServer, network: Network) -> None:
+    (cost,) = weather_cost(chain(tmp_path, server, "openmeteo"), START, NOW, 7, PLACE, network)
+    # Seven variables: January 31, February 28, March 18 days; five newest days; 51 members of the ensemble.
+    assert cost.calls == pytest.approx(0.7 * 31 / 14 + 0.7 * 28 / 14 + 1.0 + 1.0 + 0.7 * 51)
+
+
+def test_a_forecast_of_the_morning_serves_when_the_provider_fails_at_night(
+    tmp_path: Path, server: WeatherServer, network: Network, clock: Moment
+) -> None:
+    morning = ahead(load(tmp_path, server, network, "openmeteo", "climatology"))
+    clock.set(NOW, 20)
+    server.fault("", times=1000, reply=Reply("", 503))
+    result = load(tmp_path, server, network, "openmeteo", "climatology")
+    pd.testing.assert_frame_equal(ahead(result), morning)
+    assert set(past(result)["source"]) == {"openmeteo"}
+    assert result.rejected["reason"].str.contains("503").all() and len(result.rejected) == 2
+
+
+def test_an_error_told_with_status_200_is_an_error_and_not_kept(
+    tmp_path: Path, server: WeatherServer, network: Network
+) -> None:
+    for path in ("/archive", "/forecast", "/ensemble"):
+        server.fault(path, times=9, reply=Reply({"error": True, "reason": "Daily API request limit exceeded"}))
+    result = load(tmp_path, server, network, "openmeteo", "climatology")
+    assert set(result.weather["source"]) == {"climatology"} and len(result.rejected) == 2
+    assert result.rejected["reason"].str.contains("Daily API request limit exceeded").all()
+    server.faults.clear()
+    assert past(load(tmp_path, server, network, "openmeteo", "climatology"))["source"].eq("openmeteo").all()
+
+
+def test_days_beyond_any_forecast_are_climatology(tmp_path: Path, server: WeatherServer, network: Network) -> None:
+    rows = ahead(load(tmp_path, server, network, "openmeteo", "climatology", as_of=NOW + timedelta(days=30)))
+    assert set(rows["source"]) == {"climatology"} and "no forecast reaches" in rows["source_reason"].iloc[0]
+
+
+def test_a_wrong_time_zone_is_said(tmp_path: Path, network: Network) -> None:
+    place = PLACE.model_copy(update={"timezone": "Africa/Marrakech_"})
+    with pytest.raises(ConfigError, match="time zone"):
+        load_weather([WeatherSpec(kind="openmeteo")], tmp_path, START, NOW, 7, place, network)
 
 
 def test_no_byte_sent_shows_more_than_a_rounded_point(tmp_path: Path, server: WeatherServer, network: Network) -> None:
