@@ -20,6 +20,7 @@ from agro.schema.provenance import canonical_json
 from agro.schema.region import Place, WeatherSpec
 from agro.sources.net import Cache, Call, Estimate, Network
 from agro.sources.net.guard import STEP_DEG
+from agro.sources.providers import provider
 from agro.sources.weather.link import RECENT_TTL_S, SETTLED_AFTER_D, Served, label, options_of, point, today, zone
 from agro.sources.weather.tables import daily_values
 
@@ -33,7 +34,7 @@ VARIABLES = (
 WIND_HEIGHT_M = 10.0
 #: The data set ends so many days ago.
 LAG_D = 5
-DEFAULTS: Mapping[str, Any] = {"url": "https://cds.climate.copernicus.eu/api", "wait_s": 1800}
+DEFAULTS: Mapping[str, Any] = {"url": provider(PROVIDER).url, "wait_s": 1800}
 
 
 def options(spec: WeatherSpec) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pandas as pd
 from agro.schema.errors import ConfigError, NoDataError, SourceError
 from agro.schema.region import Place, WeatherSpec
 from agro.sources.net import Answer, Call, Client, Estimate, Network
+from agro.sources.providers import provider
 from agro.sources.weather.fetching import gather
 from agro.sources.weather.link import (
     FORECAST_TTL_S,
@@ -50,7 +51,7 @@ MAX_FORECAST_D = 16
 #: Members of the default ensemble, all of which are sent: the control and fifty perturbed ones.
 ENSEMBLE_SIZE = 51
 DEFAULTS: Mapping[str, Any] = {
-    "url": "https://api.open-meteo.com/v1/forecast",
+    "url": provider(PROVIDER).url + "/forecast",
     "archive_url": "https://archive-api.open-meteo.com/v1/archive",
     "ensemble_url": "https://ensemble-api.open-meteo.com/v1/ensemble",
     "runs_url": "https://single-runs-api.open-meteo.com/v1/forecast",
@@ -150,7 +151,7 @@ def observed(
     told, now, client = options(spec), today(network, place), network.client(PROVIDER)
     if first > now:
         raise NoDataError(f"{first} is not past yet", where=PROVIDER)
-    tables, failure = gather(client, archive_calls(told, place, first, last, now), _single)
+    tables, failure = gather(client, archive_calls(told, place, first, last, now), daily_table)
     days = pd.date_range(first, min(last, now), freq="D")
     table = _joined(tables).reindex(days)
     lacking = days[table[list(REQUIRED)].isna().any(axis=1).to_numpy()]
@@ -159,7 +160,7 @@ def observed(
     if len(lacking):
         gaps = [gap_call(told, place, gap[0].date(), gap[-1].date()) for gap in _runs(lacking)]
         why = f"the archive failed ({failure})" if failure else "not in the archive yet"
-        newest, gap_failure = gather(client, gaps, _single)
+        newest, gap_failure = gather(client, gaps, daily_table)
         failure = failure or gap_failure
         table.loc[lacking] = _joined(newest).reindex(lacking)
         notes = dict.fromkeys(lacking, f"{PROVIDER}: {why}, from the forecast model")
@@ -299,7 +300,14 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return whole[~whole.index.duplicated()]
 
 
-def _single(document: Any) -> pd.DataFrame:
+def daily_table(document: Any) -> pd.DataFrame:
+    """Daily values of an answer, in the aliases of the tables, by day; of an ensemble, those of the control run.
+
+    Raises
+    ------
+    SourceError
+        The document is an error or is not built as documented.
+    """
     tables = _table(document)
     return tables[min(tables)]
 

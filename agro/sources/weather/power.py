@@ -15,6 +15,7 @@ import pandas as pd
 from agro.schema.errors import NoDataError, SourceError
 from agro.schema.region import Place, WeatherSpec
 from agro.sources.net import Call, Estimate, Network
+from agro.sources.providers import provider
 from agro.sources.weather.fetching import gather
 from agro.sources.weather.link import Served, options_of, pieces, point, today
 from agro.sources.weather.tables import REQUIRED, daily_values
@@ -26,7 +27,7 @@ DAILY = (
     ("ALLSKY_SFC_SW_DWN", "rs_mj_m2", "MJ/m^2/day"), ("WS2M", "u2_m_s", "m/s"), ("T2MDEW", "tdew_c", "C"),
     ("RH2M", "rh_mean_pct", "%"),
 )  # fmt: skip
-DEFAULTS: Mapping[str, Any] = {"url": "https://power.larc.nasa.gov/api/temporal/daily/point"}
+DEFAULTS: Mapping[str, Any] = {"url": provider(PROVIDER).url + "/point"}
 
 
 def options(spec: WeatherSpec) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def observed(
         Nothing came.
     """
     told, now = options(spec), today(network, place)
-    tables, failure = gather(network.client(PROVIDER), calls(told, place, first, last, now), _table)
+    tables, failure = gather(network.client(PROVIDER), calls(told, place, first, last, now), daily_table)
     if not tables:
         raise NoDataError(failure or f"{first} is not past yet", where=PROVIDER)
     whole = pd.concat(tables)
@@ -86,7 +87,7 @@ def observed(
     return Served(values.assign(note=None), failure)
 
 
-def _table(document: Any) -> pd.DataFrame:
+def daily_table(document: Any) -> pd.DataFrame:
     """Daily table, missing values NaN.
 
     Raises
