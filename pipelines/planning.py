@@ -16,8 +16,10 @@ from agro.schema.region import ImagerySpec, Region
 from agro.sources.imagery import ImagerySource, Remote, open_imagery
 from agro.sources.imagery.cog_cost import plan_parts, plan_whole_tiles
 from agro.sources.imagery.sentinelhub.cost import plan_process, plan_search, plan_statistical
+from agro.sources.net import Network
 from agro.sources.net.budget import Estimate
 from agro.sources.providers import Provider, provider
+from agro.sources.weather.plan import weather_cost
 from pipelines.network import NetworkOptions, network_of_run, open_network, remote_of
 from pipelines.weekly import read_inputs
 
@@ -110,7 +112,7 @@ def plan_region(
         )  # fmt: skip
         for spec in region.imagery:
             plan.lines += _imagery(spec, region, parcels, remote, plan)
-        plan.lines += [_weather(spec.kind, start, end) for spec in region.weather]
+        plan.lines += _weather(region, start, end, network)
         plan.lines += [_soil(spec.kind) for spec in region.soil]
     plan.cheapest = _cheapest([line for line in plan.lines if line.data == "imagery"])
     return plan
@@ -208,29 +210,23 @@ def _cheapest(lines: Sequence[PlanLine]) -> str:
     return f"{best.provider}: {best.way}"
 
 
-#: Requests of one run, by kind: the past, the forecast, the ensemble; a period; a month each.
-_WEATHER_REQUESTS = {"openmeteo": 3, "power": 1}
-#: Bytes of a day of daily values as JSON, all variables.
-_WEATHER_BYTES = 120
-
-
-def _weather(kind: str, start: date, end: date) -> PlanLine:
-    if kind in ("station", "forecast", "climatology"):
-        return PlanLine("weather", kind, "on this machine", None, "", Estimate())
-    known = provider(kind)
-    days = (end - start).days + 1
-    requests = _WEATHER_REQUESTS.get(kind, math.ceil(days / 30.4))
-    notes = (known.licence, *(f"{key} is not set" for key in known.missing_keys))
-    return PlanLine(
-        "weather",
-        kind,
-        "one rounded point",
-        None,
-        "",
-        Estimate(requests, 0.0, days * _WEATHER_BYTES / 1e6),
-        None,
-        notes,
-    )
+def _weather(region: Region, start: date, end: date, network: Network) -> list[PlanLine]:
+    """A line a link; what the cache has is left out."""
+    costs = {
+        cost.kind: cost
+        for cost in weather_cost(region.weather, start, end, region.advice.outlook_d, region.place, network)
+    }
+    lines = []
+    for kind in (spec.kind for spec in region.weather):
+        if kind not in costs:
+            lines.append(PlanLine("weather", kind, "on this machine", None, "", Estimate()))
+            continue
+        known, cost = provider(kind), costs[kind]
+        notes = [known.licence, *(f"{key} is not set" for key in known.missing_keys)]
+        if known.limits.requests_day:
+            notes.append(f"counts as {cost.calls:,.0f} of {known.limits.requests_day:,} calls a day")
+        lines.append(PlanLine("weather", kind, "one rounded point", None, "", cost.estimate, None, tuple(notes)))
+    return lines
 
 
 def _soil(kind: str) -> PlanLine:
