@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
-import math
 import re
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from agro.sources.net.call import Call
 
@@ -66,34 +63,6 @@ def _ranged(asked: tuple[int, int], status: int, headers: Mapping[str, str], con
     if len(content) != wanted:
         raise TransientError(f"{len(content)} bytes for a range of {wanted}")
     return content
-
-
-def retry_after_s(text: str | None, in_ms: bool) -> float | None:
-    """Seconds to wait as the provider says them: a number (its own unit) or a date (RFC 9110, 10.2.3)."""
-    if not text:
-        return None
-    try:
-        told = float(text)
-    except ValueError:
-        try:
-            moment = email.utils.parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-    if not math.isfinite(told):
-        return None
-    return max(0.0, told / 1000 if in_ms else told)
-
-
-def number(text: str | None) -> float | None:
-    """A header as a number; None where it is none, or a negative or endless one."""
-    try:
-        found = float(text or "")
-    except ValueError:
-        return None
-    return found if math.isfinite(found) and found >= 0 else None
 
 
 def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int | None] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +15,12 @@ import tenacity
 
 from agro import __version__
 from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError, SourceError
-from agro.sources.net.body import MAX_BODY, TransientError, as_expected, number, retry_after_s
+from agro.sources.net.body import MAX_BODY, TransientError, as_expected
 from agro.sources.net.budget import Estimate
 from agro.sources.net.cache import Cache
 from agro.sources.net.call import Answer, Call, RetryPolicy
 from agro.sources.net.pace import Pace
+from agro.sources.net.reply import PU_HEADER, charged_pu, number, retry_after_s, words_of
 from agro.sources.net.resume import Resume
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Answers that may be another one next time.
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 522, 524})
-#: Header in which Sentinel Hub says what it charged.
-PU_HEADER = "x-processingunits-spent"
 _KEPT_HEADERS = ("content-type", "content-range", "etag", "last-modified", PU_HEADER)
 #: All that goes along to another host when a provider sends us there.
 _SHOWN_TO_OTHERS = ("user-agent", "accept", "accept-encoding", "range", "if-range")
@@ -39,9 +37,10 @@ _MAX_REDIRECTS = 3
 class _RefusedError(Exception):
     """401 or 403."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, said: str = "") -> None:
         self.status = status
-        super().__init__(status)
+        self.said = said
+        super().__init__(status, said)
 
 
 @dataclass
@@ -217,8 +216,8 @@ class Client:
             except _RefusedError as error:
                 if call.signer is None or state["renewed"]:
                     raise SourceError(
-                        f"{self.provider} refuses ({error.status})", where=_shown(call.url),
-                        do="Check the account and its keys (see docs/providers.md)",
+                        f"{self.provider} refuses ({error.status})" + (f": {error.said}" if error.said else ""),
+                        where=_shown(call.url), do="Check the account, its keys and what is left of its quota",
                     ) from error  # fmt: skip
                 # The signature may have run out between signing and reading.
                 state.update(renew=True, renewed=True)
@@ -325,7 +324,7 @@ class Client:
     def _read(self, call: Call, response: httpx.Response, resume: Resume, deadline: float, tally: _Tally) -> Answer:
         headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         if response.status_code in (401, 403):
-            raise _RefusedError(response.status_code)
+            raise _RefusedError(response.status_code, words_of(response, deadline))
         if response.status_code in TRANSIENT_STATUS:
             raise TransientError(
                 f"status {response.status_code}",
@@ -335,9 +334,9 @@ class Client:
             resume.done()
             raise TransientError("the rest of the file cannot be had", retry_after_s=0.0)
         if not response.is_success:
-            self._lasting(call, response)
+            self._lasting(call, response, deadline)
         # Billed, whatever becomes of the body.
-        charged = number(headers.get(PU_HEADER))
+        charged = charged_pu(headers)
         tally.pu += call.estimate.pu if charged is None else charged
         tally.pu_reported |= charged is not None
         before = tally.bytes_received
@@ -360,20 +359,10 @@ class Client:
         resume.done()
         return Answer(content, headers)
 
-    def _lasting(self, call: Call, response: httpx.Response) -> NoReturn:
-        response.read()
-        said = ""
-        try:
-            document = response.json()
-            told = (
-                document.get("reason") or document.get("detail") or document.get("description")
-                or document.get("messages") or document.get("error")
-            )  # fmt: skip
-            said = told if isinstance(told, str) else json.dumps(told) if told else ""
-        except (ValueError, AttributeError):
-            pass
+    def _lasting(self, call: Call, response: httpx.Response, deadline: float) -> NoReturn:
+        said = words_of(response, deadline)
         raise SourceError(
-            f"{self.provider} answers {response.status_code}" + (f": {said[:200]}" if said else ""),
+            f"{self.provider} answers {response.status_code}" + (f": {said}" if said else ""),
             where=_shown(call.url), do="Check the request's settings in region.yaml",
         )  # fmt: skip
 

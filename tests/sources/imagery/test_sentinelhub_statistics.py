@@ -171,6 +171,15 @@ class TestRows:
         assert set(rows["source"]) == {"sentinelhub-cdse"}
         assert set(rows["buffer_m"]) == {5.0}
 
+    def test_an_answer_without_days_or_indices_is_said(self, server: SentinelHubServer, tmp_path: Path) -> None:
+        other = answer("2020-06-11")
+        other["data"][0]["outputs"] = {"ndmi": other["data"][0]["outputs"]["ndvi"]}
+        answers(server, {"data": [], "status": "OK"}, other)
+        result = opened(server, tmp_path).statistics(table(square(0), square(1)), FIRST, LAST, NDVI)
+        assert result.observations.empty
+        assert result.rejected["item"].tolist() == list(UIDS[:2])
+        assert result.rejected["reason"].iloc[0] == "no day in the answer"
+
     def test_a_parcel_too_small_is_not_paid_for(self, server: SentinelHubServer, tmp_path: Path) -> None:
         answers(server, answer("2020-06-11"))
         result = opened(server, tmp_path).statistics(table(square(0), square(1, 30.0)), FIRST, LAST, NDVI)

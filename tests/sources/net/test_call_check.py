@@ -95,3 +95,35 @@ def test_a_signer_sees_every_attempt_but_the_guard_never_its_headers(server: Pro
     client = network(tmp_path, "secret-word").client("x")
     call = Call(f"{server.url}/data", signer=lambda url, _renew: (url, {"Authorization": "secret-word"}))
     assert client.fetch(call).json() == {"said": "secret-word"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            403,
+            {"error": {"status": 403, "reason": "Forbidden", "message": "no units left"}},
+            "refuses (403): Forbidden",
+        ),
+        (403, {"error": {"message": "no units left"}}, "refuses (403): no units left"),
+        (400, {"description": "no such collection"}, "answers 400: no such collection"),
+        (404, "<html>", "answers 404"),
+    ],
+)
+def test_the_providers_words_are_told(
+    server: ProtocolServer, tmp_path: Path, status: int, body: object, said: str
+) -> None:
+    server.route("/data", lambda _request: Reply(body, status))
+    with pytest.raises(SourceError) as caught:
+        network(tmp_path).client("x").fetch(Call(f"{server.url}/data"))
+    assert caught.value.what.endswith(said)
+    assert not caught.value.transient
+
+
+def test_a_refusal_that_drips_ends_at_the_deadline(server: ProtocolServer, tmp_path: Path) -> None:
+    server.route("/data", lambda _request: Reply({"error": "x" * 300}, 400))
+    server.fault("/data", pause_s=0.05)
+    quick = RetryPolicy(attempts=2, first_wait_s=0.01, deadline_s=0.4, stall_s=1.0)
+    client = Network(Cache(tmp_path), policy=quick).client("x")
+    with pytest.raises(SourceError, match="answers 400"):
+        client.fetch(Call(f"{server.url}/data"))

@@ -217,11 +217,10 @@ class _Work:
     def read(self, parcel: _Parcel, document: Any, rows: list[dict[str, Any]], rejected: list[dict[str, str]]) -> None:
         """Rows of one answer; failed parcels and days go to `rejected`."""
         data = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(data, list):
+        if not isinstance(data, list) or not data:
             said = _said(document.get("error") or document.get("status")) if isinstance(document, dict) else ""
-            rejected.append(
-                rejection(parcel.uid, f"the provider failed: {said or 'no data in the answer'}", "Run it again")
-            )
+            what = "no day in the answer" if said in ("", "OK") else f"the provider failed: {said}"
+            rejected.append(rejection(parcel.uid, what, "Run it again"))
             return
         for part in data:
             try:
@@ -234,9 +233,8 @@ class _Work:
                     rejected.append(rejection(f"{parcel.uid} {day}", reason, "Run it again; the other days are used"))
                     continue
                 found = [
-                    self._observation(parcel, day, key, output["bands"]["B0"]["stats"])
-                    for key, output in part["outputs"].items()
-                    if key in self._indices
+                    self._observation(parcel, day, key, part["outputs"][key]["bands"]["B0"]["stats"])
+                    for key in self._indices
                 ]
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 reason = f"an answer that is not understood ({error!r})"
@@ -265,7 +263,7 @@ class _Work:
         valid = float(stats["sampleCount"]) - float(stats["noDataCount"])
         percentiles = {float(name): _number(value) for name, value in (stats.get("percentiles") or {}).items()}
         frac = min(1.0, valid / parcel.pixels)
-        if valid <= 0:
+        if valid <= 0 or math.isnan(_number(stats.get("mean"))):
             reason: str | None = "no_valid_pixels"
         elif frac < self._options.min_valid_frac or valid < self._options.min_pixels:
             reason = "cloudy"
@@ -295,4 +293,4 @@ def _said(error: Any) -> str:
     """What the provider says of a failure, whichever form it has."""
     if isinstance(error, Mapping):
         error = error.get("message") or error.get("type") or error.get("code") or error
-    return str(error)[:200]
+    return str(error)[:200] if error else ""
