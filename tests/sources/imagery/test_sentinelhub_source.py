@@ -535,6 +535,10 @@ class TestAccount:
         with pytest.raises(ConfigError):
             opened(server, network(tmp_path), **options)
 
+    def test_a_crs_that_the_provider_does_not_know(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="knows no CRS"):
+            SentinelHub(Remote(network(tmp_path), Cells("+proj=utm +zone=29", ((117, 684),))))
+
     def test_deployments_have_their_own_circuit(self, server: SentinelHubServer, tmp_path: Path) -> None:
         net = network(tmp_path)
         commercial = opened(server, net, deployment="commercial")

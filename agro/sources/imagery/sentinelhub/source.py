@@ -9,7 +9,7 @@ from datetime import date
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-from sentinelhub import DataCollection
+from sentinelhub import CRS, DataCollection
 
 from agro.schema.bands import SENTINEL2_COMMON_NAMES
 from agro.schema.errors import ConfigError, ContractError
@@ -79,6 +79,12 @@ class SentinelHub:
             raise ConfigError(
                 f"a cloud share of {max_cloud_frac}", where="imagery.options.max_cloud_frac", do="Give 0 to 1"
             )
+        try:
+            CRS(remote.cells.crs)
+        except ValueError as error:
+            raise ConfigError(
+                f"the provider knows no CRS {remote.cells.crs}", where="place.crs", do="Give one like EPSG:32629"
+            ) from error
         place = deployment_of(deployment, url, token_url)
         self.name = place.name
         self.remote = remote
