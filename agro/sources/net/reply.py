@@ -15,7 +15,7 @@ import httpx
 PU_HEADER = "x-processingunits-spent"
 #: Bytes of a refusal that are read, and where providers put their words.
 _LONGEST_REFUSAL = 65_536
-_TOLD_IN = ("reason", "message", "detail", "description", "messages", "error_description", "error")
+_TOLD_IN = ("message", "reason", "detail", "description", "messages", "error_description", "error")
 
 
 def words_of(response: httpx.Response, deadline: float) -> str:

@@ -103,7 +103,7 @@ def test_a_signer_sees_every_attempt_but_the_guard_never_its_headers(server: Pro
         (
             403,
             {"error": {"status": 403, "reason": "Forbidden", "message": "no units left"}},
-            "refuses (403): Forbidden",
+            "refuses (403): no units left",
         ),
         (403, {"error": {"message": "no units left"}}, "refuses (403): no units left"),
         (400, {"description": "no such collection"}, "answers 400: no such collection"),
