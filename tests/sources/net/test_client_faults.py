@@ -16,8 +16,8 @@ from quick_policy import QUICK
 
 from agro.schema.errors import BudgetError, NoDataError, SourceError
 from agro.sources.net import Budget, Cache, Call, Client, Network
-from agro.sources.net.body import retry_after_s
 from agro.sources.net.budget import Limits
+from agro.sources.net.reply import retry_after_s
 
 FILE = bytes(range(256)) * 400
 
