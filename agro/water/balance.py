@@ -8,6 +8,7 @@ and the days stepped through, by plain numpy or, where numba is installed, compi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -20,8 +21,8 @@ from agro.water.day_step import day_step, runoff_mm
 __all__ = ["Balance", "Engine", "Forcing", "Soil", "column_chunks", "run_balance", "runoff_mm"]
 
 Engine = Literal["auto", "numpy", "numba"]
-#: Columns that plain numpy takes at a time: enough to make a call worth its while, few enough for the cache.
-NUMPY_COLUMNS = 10_000
+#: Columns taken through all days at a time: enough to make a call worth its while, few enough for the cache.
+CHUNK_COLUMNS = 10_000
 #: Compiling (or reading the compiled code) costs seconds: not worth it for fewer column-days.
 WORTH_COMPILING = 20_000_000
 
@@ -161,6 +162,7 @@ def run_balance(
     *,
     keep: tuple[str, ...] | None = None,
     engine: Engine = "auto",
+    threads: int = 1,
 ) -> Balance:
     """Step through the days.
 
@@ -183,6 +185,8 @@ def run_balance(
         Fields of the result that are wanted; default all. Memory is 8 bytes a day, column and field.
     engine : {"auto", "numpy", "numba"}
         Auto: compiled where numba is installed and the job is worth it. The result is the same.
+    threads : int
+        Threads that share the columns; the result is the same.
 
     Returns
     -------
@@ -238,10 +242,24 @@ def run_balance(
 
         slots = np.full(max(_PLACES.values()) + 1, -1)
         slots[[_PLACES[name] for name in wanted]] = np.arange(len(wanted))
-        step_through(drivers, tuple(int(a.shape[1] > 1) for a in drivers), of_soil, state, switches, out, slots)
+        shared = tuple(int(a.shape[1] > 1) for a in drivers)
+
+        def take(chunk: slice) -> None:
+            step_through(drivers, shared, of_soil, state, switches, out, slots, chunk.start, chunk.stop)
     else:
-        for chunk in column_chunks(columns, NUMPY_COLUMNS):
-            _numpy_chunk(drivers, of_soil, state, switches, out, [_PLACES[name] for name in wanted], chunk)
+        places = [_PLACES[name] for name in wanted]
+
+        def take(chunk: slice) -> None:
+            _numpy_chunk(drivers, of_soil, state, switches, out, places, chunk)
+
+    chunks = column_chunks(columns, max(1, min(CHUNK_COLUMNS, -(-columns // threads))))
+    if threads == 1:
+        for chunk in chunks:
+            take(chunk)
+    else:
+        # Both loops let go of the interpreter while they work.
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(take, chunks))
     absent = np.empty((0, columns))
     return Balance(**{name: out[wanted.index(name)] if name in wanted else absent for name in _PLACES})
 

@@ -1,4 +1,4 @@
-"""The balance compiled by numba: :func:`agro.water.day_step.day_step` in a loop over days and columns, blocks in parallel.
+"""The balance compiled by numba: :func:`agro.water.day_step.day_step` in a loop over days and columns.
 
 Imported only when asked for: numba is an extra (``fast``). No fast mathematics, so no term is fused or put in another order
 and the bits are those of plain numpy.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit, prange
+from numba import njit
 from numba.extending import overload, register_jitable
 
 from agro.water import day_step as physics
 
-#: Columns that one thread takes through all days: their state stays in the first cache.
+#: Columns taken through all days: their state stays in the first cache.
 BLOCK = 256
 
 
@@ -22,20 +22,30 @@ def _choose(condition: Any, yes: Any, no: Any) -> Any:
     return lambda condition, yes, no: yes if condition else no
 
 
+@overload(physics.least, strict=False)
+def _least(one: Any, other: Any) -> Any:
+    return lambda one, other: one if one < other else other
+
+
+@overload(physics.most, strict=False)
+def _most(one: Any, other: Any) -> Any:
+    return lambda one, other: one if one > other else other
+
+
 # Plain functions made callable from compiled code; they stay plain for numpy.
 register_jitable(physics.runoff_mm)
 register_jitable(physics.day_step)
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def step_through(
-    forcing: Any, shared: Any, soil: Any, state: Any, switches: Any, out: Any, slots: Any
+    forcing: Any, shared: Any, soil: Any, state: Any, switches: Any, out: Any, slots: Any, low: int, high: int
 ) -> None:  # pragma: no cover  (compiled)
-    """Fill ``out`` (kept, days, columns); ``state`` (5, columns) is carried on in place."""
-    days, columns = out.shape[1], out.shape[2]
-    for block in prange((columns + BLOCK - 1) // BLOCK):
-        for day in range(days):
-            for c in range(block * BLOCK, min((block + 1) * BLOCK, columns)):
+    """Fill the columns ``low`` .. ``high`` of ``out`` (kept, days, columns); ``state`` (5, columns) is carried on in place."""
+    for start in range(low, high, BLOCK):
+        end = min(start + BLOCK, high)
+        for day in range(out.shape[1]):
+            for c in range(start, end):
                 made = physics.day_step(
                     forcing[0][day, c * shared[0]], forcing[1][day, c * shared[1]], forcing[2][day, c * shared[2]],
                     forcing[3][day, c * shared[3]], forcing[4][day, c * shared[4]], forcing[5][day, c * shared[5]],

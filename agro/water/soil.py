@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from agro.schema.errors import ContractError
+
 #: Depth of the surface layer that dries by evaporation, m (FAO-56: 0.10 .. 0.15).
 SURFACE_LAYER_M = 0.10
 #: Readily evaporable water, mm, held below this share of the total (FAO-56 Table 19: 2 .. 12 mm).
@@ -35,6 +37,32 @@ def available_water_mm(
     held = 1000.0 * ((fc - wp) * (1.0 - stones_frac))[order]
     depth = np.asarray(depth_m, dtype=float)[..., None]
     return (np.clip(np.minimum(depth, edges) - starts, 0.0, None) * held).sum(axis=-1)
+
+
+def layered_water_mm(
+    top_m: np.ndarray, bottom_m: np.ndarray, held_m3_m3: np.ndarray, depth_m: np.ndarray
+) -> np.ndarray:
+    """Water held down to each depth, all columns at once: 1000 * sum held dz.
+
+    Parameters
+    ----------
+    top_m, bottom_m : numpy.ndarray
+        (layers,) or (layers, columns), from the top; the first layer begins at the surface, the lowest goes on below.
+    held_m3_m3 : numpy.ndarray
+        (layers, columns) water of the fine earth, for available water (fc - wp) (1 - stones).
+    depth_m : numpy.ndarray
+        (days, columns).
+    """
+    total: np.ndarray | None = None
+    last = len(held_m3_m3) - 1
+    for layer, held in enumerate(held_m3_m3):
+        start = 0.0 if layer == 0 else top_m[layer]
+        reach = depth_m if layer == last else np.minimum(depth_m, bottom_m[layer])
+        part = np.maximum(reach - start, 0.0) * (1000.0 * held)
+        total = part if total is None else total + part
+    if total is None:
+        raise ContractError("no layer", where="soil", do="Give at least one")
+    return total
 
 
 def surface_layer(fc: np.ndarray, wp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -198,6 +198,8 @@ def test_columns_do_not_see_each_other(engine: Engine) -> None:
         pytest.importorskip("numba")
     forcing, soil, dr0, de0 = season(7, columns=600)
     whole = run_balance(forcing, soil, dr0, de0, engine=engine)
+    threaded = run_balance(forcing, soil, dr0, de0, engine=engine, threads=3)
+    assert all(np.array_equal(getattr(threaded, f.name), getattr(whole, f.name)) for f in dataclasses.fields(Balance))
     for chunk in column_chunks(600, 257):
         part = run_balance(
             dataclasses.replace(forcing, **{

@@ -75,7 +75,7 @@ def test_one_observation_is_weighed_by_variance_and_fades() -> None:
 def test_observations_without_doubt_or_of_another_shape_are_refused() -> None:
     with pytest.raises(ContractError, match="sd"):
         assimilate_kcb(np.ones((3, 1)), np.ones((3, 1)), 0.0)
-    with pytest.raises(ContractError, match=r"shape|for a table"):
+    with pytest.raises(ContractError, match="for a table"):
         assimilate_kcb(np.ones((3, 1)), np.ones((2, 1)), 0.1)
 
 
