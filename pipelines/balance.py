@@ -13,10 +13,11 @@ from agro.evaluate.scores import bias, nash_sutcliffe, rmse
 from agro.schema.errors import ConfigError, ContractError, NoDataError
 from agro.store.plain_table import write_plain_table
 from agro.water.balance import Forcing, Soil, run_balance
-from agro.water.coefficients import cover_from_kcb, kc_max, stage_kcb
+from agro.water.coefficients import cover_from_kcb, kc_max, root_depth_m, stage_kcb
+from agro.water.kcb import kcb_from_index
 from agro.water.reference_et import wind_at_2m
 from agro.water.soil import available_water_mm
-from pipelines.balance_tables import LAYER_SLACK_M, Tables, read_tables
+from pipelines.balance_tables import CURVE_NUMBER, LAYER_SLACK_M, Tables, read_tables
 from pipelines.pyfao56_files import read_pyfao56_folder
 
 #: Readings may end so much above the roots and still stand for them (the lowest goes on below), m.
@@ -49,7 +50,7 @@ class BalanceResult:
         write_plain_table(self.table, path)
 
 
-def run_balance_folder(folder: Path) -> BalanceResult:
+def run_balance_folder(folder: Path, runoff: bool = False) -> BalanceResult:
     """Run the balance of every plot of a folder.
 
     Parameters
@@ -57,6 +58,8 @@ def run_balance_folder(folder: Path) -> BalanceResult:
     folder : Path
         Tables as in docs/balance_tables.md, or the text files of pyfao56 (``.par``, ``.wth``, one or more
         ``.irr``, each a plot).
+    runoff : bool
+        Let rain run off by the parameter CN2.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def run_balance_folder(folder: Path) -> BalanceResult:
     if not folder.is_dir():
         raise ConfigError("not a folder", where=str(folder), do="Give the folder of the tables")
     tables = Tables(**read_pyfao56_folder(folder)) if any(folder.glob("*.par")) else read_tables(folder)
-    table = simulate(tables)
+    table = simulate(tables, runoff)
     scores = score_balance(table, tables) if tables.measured is not None else {}
     return BalanceResult(table, scores, tables.warnings)
 
@@ -79,16 +82,89 @@ def _storage_mm(layers: pd.DataFrame, column: str | np.ndarray, depth_m: np.ndar
     return available_water_mm(layers["top_m"].to_numpy(), layers["bottom_m"].to_numpy(), values, zero, zero, depth_m)
 
 
-def simulate(tables: Tables) -> pd.DataFrame:
+@dataclass(frozen=True)
+class PlotCanopy:
+    """Kcb, height (m), cover and upper limit of Kc, (days, plots); rooting depth (days,), m."""
+
+    kcb: np.ndarray
+    height_m: np.ndarray
+    fc_frac: np.ndarray
+    kc_max: np.ndarray
+    roots_m: np.ndarray
+
+
+def _by_plot(told: pd.DataFrame, name: str, days: pd.DatetimeIndex, plots: list[str]) -> np.ndarray:
+    """A column of a table as (days, plots), NaN where nothing is told; rows without plot stand for all plots."""
+    if name not in told:
+        return np.full((len(days), len(plots)), np.nan)
+    if "plot_id" not in told:
+        one = told.set_index("date")[name].reindex(days).to_numpy(dtype=float)
+        return np.repeat(one[:, None], len(plots), axis=1)
+    return (
+        told.pivot(index="date", columns="plot_id", values=name)
+        .reindex(index=days, columns=plots)
+        .to_numpy(dtype=float)
+    )
+
+
+def plot_canopy(tables: Tables, days: pd.DatetimeIndex, daily: pd.DataFrame) -> PlotCanopy:
+    """Kcb of the stages, on their dates replaced by the observed, else between the first and last look by the index's.
+
+    Height follows Kcb and does not fall, cover follows Kcb (eq. 76) where neither observation nor index tells it; roots follow
+    the stages.
+
+    Raises
+    ------
+    ContractError
+        An index of a crop under cover, or of one without a relation.
+    """
+    q, plots = tables.parameters, list(tables.soil)
+    stages = (q["Lini"], q["Ldev"], q["Lmid"], q["Lend"])
+    since = np.arange(len(days))
+    table = stage_kcb(since, stages, (q["Kcbini"], q["Kcbmid"], q["Kcbend"]))
+    kcb = np.repeat(table[:, None], len(plots), axis=1)
+    height, cover = np.full(kcb.shape, np.nan), np.full(kcb.shape, np.nan)
+    if tables.index is not None and tables.crops is not None:
+        looks = pd.DataFrame(_by_plot(tables.index, "ndvi", days, plots)).interpolate(limit_area="inside").to_numpy()
+        for column, plot in enumerate(plots):
+            if np.isfinite(looks[:, column]).any():
+                seen, covered = kcb_from_index(tables.crops[plot], looks[:, column], table)
+                kcb[:, column] = np.where(np.isnan(seen), table, seen)
+                cover[:, column] = covered
+    if tables.kcb is not None:
+        observed = {name: _by_plot(tables.kcb, name, days, plots) for name in ("kcb", "height_m", "fcover")}
+        kcb = np.where(observed["kcb"] > 0, observed["kcb"], kcb)
+        height = observed["height_m"]
+        cover = np.where(observed["fcover"] > 0, observed["fcover"], cover)
+    share = (kcb - q["Kcbini"]) / (q["Kcbmid"] - q["Kcbini"])
+    grown, tallest = np.empty(kcb.shape), np.full(len(plots), 0.001)
+    for day, value in enumerate(q["hini"] + (q["hmax"] - q["hini"]) * share):
+        tallest = np.where(height[day] > 0, height[day], np.maximum(tallest, value))
+        grown[day] = tallest
+    wind = wind_at_2m(daily["wind_m_s"].to_numpy(), tables.wind_height_m)
+    limit = kc_max(kcb, grown, wind[:, None], daily["rhmin_pct"].to_numpy()[:, None], tables.reference)
+    fc = np.where(cover > 0, np.minimum(cover, 0.99), cover_from_kcb(kcb, q["Kcbini"], limit, grown))
+    # Never shallower again, as a late Kcb below the initial one would have it.
+    roots = np.maximum.accumulate(root_depth_m(since, stages, (q["Zrini"], q["Zrmax"])))
+    return PlotCanopy(kcb, grown, fc, limit, roots)
+
+
+def simulate(tables: Tables, runoff: bool = False) -> pd.DataFrame:
     """Balance of every plot, day by day.
 
-    Kcb, height, roots and cover follow the stages of ``crop_parameters.csv`` from the first day, or the observed
-    values where given. The start is the soil's ``initial_m3_m3``, else ``theta0``.
+    The start is the soil's ``initial_m3_m3``, else ``theta0``. With `runoff`, rain runs off by the parameter CN2.
 
     Returns
     -------
     pandas.DataFrame
         Columns as in docs/balance_tables.md.
+
+    Raises
+    ------
+    NoDataError
+        A day without weather.
+    ContractError
+        No surface layer left above REW, or runoff asked for without CN2.
     """
     q = tables.parameters
     days = pd.date_range(tables.start, tables.end)
@@ -98,31 +174,10 @@ def simulate(tables: Tables) -> pd.DataFrame:
         raise NoDataError(
             f"no weather on {first:%Y-%m-%d}", where="weather", do="Complete the record or shorten the period"
         )
-    table_kcb = stage_kcb(
-        np.arange(len(days)), (q["Lini"], q["Ldev"], q["Lmid"], q["Lend"]), (q["Kcbini"], q["Kcbmid"], q["Kcbend"])
-    )
-    kcb, height, cover = table_kcb.copy(), np.full(len(days), np.nan), np.full(len(days), np.nan)
-    if tables.kcb is not None:
-        seen = tables.kcb.set_index("date").reindex(index=days, columns=["kcb", "height_m", "fcover"])
-        kcb = np.where(seen["kcb"] > 0, seen["kcb"], kcb)
-        height, cover = seen["height_m"].to_numpy(dtype=float), seen["fcover"].to_numpy(dtype=float)
-    share = (kcb - q["Kcbini"]) / (q["Kcbmid"] - q["Kcbini"])
-    grown = np.empty(len(days))
-    tallest = 0.001
-    for day, value in enumerate(q["hini"] + (q["hmax"] - q["hini"]) * share):
-        tallest = height[day] if height[day] > 0 else max(tallest, value)
-        grown[day] = tallest
-    roots = np.maximum.accumulate(
-        q["Zrini"] + (q["Zrmax"] - q["Zrini"]) * (table_kcb - q["Kcbini"]) / (q["Kcbmid"] - q["Kcbini"])
-    )
-    limit = kc_max(
-        kcb,
-        grown,
-        wind_at_2m(daily["wind_m_s"].to_numpy(), tables.wind_height_m),
-        daily["rhmin_pct"].to_numpy(),
-        tables.reference,
-    )
-    fc = np.where(cover > 0, cover, cover_from_kcb(kcb, q["Kcbini"], limit, grown))
+    if runoff and not 1 <= q.get(CURVE_NUMBER, 0) <= 100:
+        raise ContractError("runoff needs CN2, 1 .. 100", where="crop_parameters", do="Add the row")
+    can = plot_canopy(tables, days, daily)
+    roots = can.roots_m
     plots = list(tables.soil)
     n = len(plots)
     taw = np.empty((len(days), n))
@@ -158,18 +213,12 @@ def simulate(tables: Tables) -> pd.DataFrame:
         return np.repeat(np.asarray(values, dtype=float)[:, None], n, axis=1)
 
     forcing = Forcing(
-        spread(daily["et0_mm"].to_numpy()),
-        spread(daily["rain_mm"].to_numpy()),
-        depth,
-        wetted,
-        spread(kcb),
-        spread(limit),
-        spread(fc),
-        taw,
-    )
+        spread(daily["et0_mm"].to_numpy()), spread(daily["rain_mm"].to_numpy()), depth, wetted, can.kcb, can.kc_max, can.fc_frac, taw
+    )  # fmt: skip
     setup = Soil(
-        tew, np.full(n, q["REW"]), np.full(n, q["pbase"]), taw_full_mm=full if tables.layered else None, closed=False
-    )
+        tew, np.full(n, q["REW"]), np.full(n, q["pbase"]), np.full(n, q[CURVE_NUMBER]) if runoff else None,
+        taw_full_mm=full if tables.layered else None, closed=False,
+    )  # fmt: skip
     done = run_balance(forcing, setup, dr0, tew, dr_full0_mm=full0 if tables.layered else None)
     columns = {
         "et0_mm": forcing.et0_mm, "rain_mm": forcing.rain_mm, "irrigation_mm": depth, "kcb": forcing.kcb, "ke": done.ke, "ks": done.ks,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from agro.schema.crops import Crop, load_crops
 from agro.schema.errors import ConfigError, ContractError, NoDataError
 from agro.water.reference_et import actual_vapour_kpa, penman_monteith_mm, saturation_kpa, wind_at_2m
+from agro.water.tables import CROPS_FILE
 
 #: Rows of ``crop_parameters.csv`` that the balance uses.
 PARAMETERS = (
@@ -17,6 +20,8 @@ PARAMETERS = (
 )  # fmt: skip
 #: Rows that such files also carry and this balance has no use for (single coefficients, curve number, whole-soil limits).
 UNUSED_PARAMETERS = ("Kcmini", "Kcmmid", "Kcmend", "CN2", "thetaFC", "thetaWP")
+#: Of these, the curve number is used when runoff is asked for.
+CURVE_NUMBER = "CN2"
 #: Layers may differ by so much where one ends and the next begins, m.
 LAYER_SLACK_M = 0.011
 
@@ -56,9 +61,13 @@ COLUMNS: dict[str, dict[str, Column]] = {
     },
     "crop_parameters.csv": {"name": TEXT, "value": Column(), "meaning": Column("text", required=False, whole=False)},
     "kcb_observed.csv": {
-        "date": DATE, "kcb": Column(whole=False, low=0, high=2), "height_m": _optional(0, 30), "fcover": _optional(0, 1),
+        "plot_id": Column("text", required=False), "date": DATE, "kcb": Column(whole=False, low=0, high=2), "height_m": _optional(0, 30), "fcover": _optional(0, 1),
     },
-    "plots.csv": {"plot_id": TEXT, "lat": _optional(-90, 90), "lon": _optional(-180, 180), "planting_date": Column("date", required=False)},
+    "index.csv": {"plot_id": Column("text", required=False), "date": DATE, "ndvi": Column(low=-1, high=1)},
+    "plots.csv": {
+        "plot_id": TEXT, "lat": _optional(-90, 90), "lon": _optional(-180, 180), "planting_date": Column("date", required=False),
+        "crop": Column("text", required=False),
+    },
     "measured.csv": {
         "plot_id": TEXT, "date": DATE, "top_m": Column(low=0), "bottom_m": Column(low=0), "swc_m3_m3": Column(whole=False, low=0, high=1),
     },
@@ -66,7 +75,8 @@ COLUMNS: dict[str, dict[str, Column]] = {
 NEEDED = ("weather.csv", "station.csv", "soil.csv", "irrigation.csv", "crop_parameters.csv")
 #: Columns that together name a row once.
 KEYS = {
-    "weather.csv": ["date"], "soil.csv": ["plot_id", "top_m"], "crop_parameters.csv": ["name"], "kcb_observed.csv": ["date"],
+    "weather.csv": ["date"], "soil.csv": ["plot_id", "top_m"], "crop_parameters.csv": ["name"], "kcb_observed.csv": ["plot_id", "date"],
+    "index.csv": ["plot_id", "date"],
     "plots.csv": ["plot_id"], "measured.csv": ["plot_id", "date", "top_m"],
 }  # fmt: skip
 
@@ -89,6 +99,9 @@ class Tables:
     end: pd.Timestamp
     kcb: pd.DataFrame | None = None
     measured: pd.DataFrame | None = None
+    #: (date, ndvi and, where told by plot, plot_id); Kcb through the relations of ``crops``, plot -> crop.
+    index: pd.DataFrame | None = None
+    crops: Mapping[str, Crop] | None = None
     layered: bool = True
     warnings: tuple[str, ...] = ()
     #: plot_id, lat, lon where given.
@@ -108,15 +121,16 @@ def read_tables(folder: Path) -> Tables:
     if absent:
         raise ConfigError(f"no {', '.join(absent)}", where=str(folder), do=f"A folder needs {', '.join(NEEDED)}")
     weather, station, soil, irrigation, parameters = (read_csv(folder / name) for name in NEEDED)
-    kcb, measured, plots = (
+    kcb, measured, plots, index = (
         read_csv(folder / name) if (folder / name).exists() else None
-        for name in ("kcb_observed.csv", "measured.csv", "plots.csv")
+        for name in ("kcb_observed.csv", "measured.csv", "plots.csv", "index.csv")
     )
     for name, table in (
         ("weather.csv", weather),
         ("station.csv", station),
         ("soil.csv", soil),
         ("kcb_observed.csv", kcb),
+        ("index.csv", index),
     ):
         if table is not None and not len(table):
             raise NoDataError("the table has no row", where=str(folder / name), do="Check that it is the right file")
@@ -127,8 +141,13 @@ def read_tables(folder: Path) -> Tables:
     site = station.iloc[0]
     daily = _daily(weather, site, folder / "weather.csv")
     layers = _layers(soil, folder / "soil.csv")
-    for name, table in (("irrigation.csv", irrigation), ("measured.csv", measured)):
-        unknown = set() if table is None else set(table["plot_id"]) - set(layers)
+    for name, table in (
+        ("irrigation.csv", irrigation),
+        ("measured.csv", measured),
+        ("kcb_observed.csv", kcb),
+        ("index.csv", index),
+    ):
+        unknown = set() if table is None or "plot_id" not in table else set(table["plot_id"]) - set(layers)
         if unknown:
             raise ContractError(
                 f"unknown plot {', '.join(sorted(unknown))}",
@@ -142,6 +161,13 @@ def read_tables(folder: Path) -> Tables:
         )
     if kcb is not None:
         check_dates(kcb["date"], daily.index, "an observed Kcb", str(folder / "kcb_observed.csv"))
+    crops = _crops(plots, folder / "plots.csv")
+    if index is not None:
+        check_dates(index["date"], daily.index, "an index value", str(folder / "index.csv"))
+        if crops is None:
+            raise ConfigError(
+                "an index says nothing without the crop", where=str(folder), do="Add the column crop to plots.csv"
+            )
     start, end = daily.index.min(), daily.index.max()
     if plots is not None and "planting_date" in plots:
         start = plots["planting_date"].min()
@@ -157,9 +183,21 @@ def read_tables(folder: Path) -> Tables:
     check_irrigation(irrigation, daily.index, str(folder / "irrigation.csv"))
     return Tables(
         daily, float(site["wind_height_m"]), str(site["reference"]), values, layers, irrigation, start, end, kcb, measured,
+        index, crops,
         warnings=(*outside_the_period(irrigation, start, end), *_shallow(layers, values["Zrmax"])),
         places=None if plots is None or not {"lat", "lon"} <= set(plots) else plots[["plot_id", "lat", "lon"]],
     )  # fmt: skip
+
+
+def _crops(plots: pd.DataFrame | None, where: Path) -> dict[str, Crop] | None:
+    """Crop of each plot, where told."""
+    if plots is None or "crop" not in plots:
+        return None
+    known = load_crops(CROPS_FILE)
+    unknown = sorted(set(plots["crop"]) - set(known))
+    if unknown:
+        raise ContractError(f"unknown crop {', '.join(unknown)}", where=str(where), do=f"Known: {', '.join(known)}")
+    return {plot: known[key] for plot, key in zip(plots["plot_id"], plots["crop"], strict=True)}
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -256,6 +256,7 @@ def observe(
 def balance(
     folder: Annotated[Path, typer.Argument(help="Folder of tables; see docs/balance_tables.md.")],
     out_file: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .csv or .parquet.")],
+    runoff: Annotated[bool, typer.Option("--runoff", help="Let rain run off by the curve number CN2.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Root-zone water balance from tables, for people without images. Scored when measurements are there.
@@ -264,7 +265,7 @@ def balance(
     """
     from pipelines.balance import run_balance_folder
 
-    result = run_balance_folder(folder)
+    result = run_balance_folder(folder, runoff)
     result.write(out_file)
     if as_json:
         print_json(result.summary())

@@ -146,7 +146,7 @@ def test_plots_keep_their_names_and_observed_kcb_its_days(folder: Path) -> None:
     assert table.groupby("plot_id")["irrigation_mm"].sum().to_dict() == {"01": 50.0, "02": 25.0}
 
 
-@pytest.mark.parametrize("name", sorted(set(COLUMNS) - {"plots.csv"}))
+@pytest.mark.parametrize("name", sorted(set(COLUMNS) - {"plots.csv", "index.csv"}))
 def test_each_column_that_is_needed_is_named_when_absent(folder: Path, name: str) -> None:
     for column, rule in COLUMNS[name].items():
         if not rule.required:
@@ -265,3 +265,74 @@ def test_same_tables_same_bytes(folder: Path) -> None:
         assert first.read_bytes() == second.read_bytes()
     back = pd.read_parquet(folder / "a.parquet")
     assert list(back.columns) == list(pd.read_csv(folder / "a.csv").columns)
+
+
+def add_index(folder: Path, crop: str = "wheat_winter", **columns: object) -> None:
+    pd.DataFrame({"plot_id": ["01", "02"], "crop": crop}).to_csv(folder / "plots.csv", index=False)
+    (folder / "kcb_observed.csv").unlink()
+    looks = {"plot_id": ["01", "01", "02"], "date": ["2022-05-11", "2022-05-21", "2022-05-15"], "ndvi": [0.4, 0.6, 0.3]}
+    pd.DataFrame({**looks, **columns}).to_csv(folder / "index.csv", index=False)
+
+
+def test_an_index_gives_kcb_between_its_looks_and_the_table_elsewhere(folder: Path) -> None:
+    (folder / "measured.csv").unlink()
+    table_only = folder / "table_only"
+    shutil.copytree(folder, table_only)
+    (table_only / "kcb_observed.csv").unlink()
+    usual = run_balance_folder(table_only).table.set_index(["plot_id", "date"])["kcb"]
+    add_index(folder)
+    seen = run_balance_folder(folder).table.set_index(["plot_id", "date"])
+    kcb = seen["kcb"]
+    for day, ndvi in (("2022-05-11", 0.4), ("2022-05-16", 0.5), ("2022-05-21", 0.6)):
+        assert kcb["01", day] == pytest.approx(1.64 * (ndvi - 0.14))
+        assert seen["fc_frac"]["01", day] == pytest.approx(1.18 * (ndvi - 0.14))
+    assert kcb["02", "2022-05-15"] == pytest.approx(1.64 * 0.16)
+    other = [key for key in kcb.index if key[0] == "02" and key[1] != pd.Timestamp("2022-05-15")]
+    assert np.allclose(kcb[other], usual[other])
+
+
+@pytest.mark.parametrize(
+    ("crop", "columns", "error", "said"),
+    [
+        ("rye", {}, ContractError, "unknown crop rye"),
+        ("tomato_covered", {}, ContractError, "plastic"),
+        ("wheat_winter", {"plot_id": ["01", "09", "02"]}, ContractError, "unknown plot 09"),
+        (
+            "wheat_winter",
+            {"date": ["2022-05-11", "2021-05-21", "2022-05-15"]},
+            ContractError,
+            "2021-05-21 matches no day",
+        ),
+        ("wheat_winter", {"ndvi": [0.4, 7.0, 0.3]}, ContractError, "7.0 is outside"),
+        ("wheat_winter", {"evi": 0.3}, ContractError, "unknown column evi"),
+    ],
+)
+def test_what_is_wrong_with_an_index_is_named(
+    folder: Path, crop: str, columns: dict[str, object], error: type[Exception], said: str
+) -> None:
+    add_index(folder, crop, **columns)
+    with pytest.raises(error, match=said):
+        run_balance_folder(folder)
+
+
+def test_an_index_without_its_crop_is_refused(folder: Path) -> None:
+    add_index(folder)
+    edited(folder, "plots.csv", lambda t: t.drop(columns="crop"))
+    with pytest.raises(ConfigError, match="crop"):
+        run_balance_folder(folder)
+
+
+def test_observed_kcb_may_differ_by_plot(folder: Path) -> None:
+    rows = {"plot_id": ["01", "02"], "date": "2022-05-10", "kcb": [0.5, 0.8]}
+    pd.DataFrame(rows).to_csv(folder / "kcb_observed.csv", index=False)
+    table = run_balance_folder(folder).table.set_index(["plot_id", "date"])
+    assert table["kcb"]["01", "2022-05-10"] == 0.5 and table["kcb"]["02", "2022-05-10"] == 0.8
+
+
+def test_runoff_by_curve_number_when_asked_for(folder: Path) -> None:
+    edited(folder, "weather.csv", lambda t: t.assign(rain_mm=np.where(t.index == 10, 60.0, 0.0)))
+    with pytest.raises(ContractError, match="CN2"):
+        run_balance_folder(folder, runoff=True)
+    edited(folder, "crop_parameters.csv", lambda t: pd.concat([t, pd.DataFrame([{"name": "CN2", "value": 80.0}])]))
+    dry, wet = (run_balance_folder(folder, runoff=asked).table for asked in (False, True))
+    assert dry["runoff_mm"].sum() == 0 and 10 < wet["runoff_mm"].max() < 60
