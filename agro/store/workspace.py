@@ -10,6 +10,7 @@
         parcels.parquet rejected.parquet scenes.parquet observations.parquet series.parquet
         phenology.parquet weather.parquet soil.parquet irrigation.parquet water.parquet need.parquet
         yield.parquet advice.parquet advice.json run.json
+        plan.parquet turns.parquet      where the region says how water comes and is given
       published/<date>/                 bulletin_<lang>.html and .pdf, parcels.gpkg
       review.sqlite                     decisions, append-only
 """

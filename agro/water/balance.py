@@ -243,6 +243,8 @@ def run_balance(
         slots = np.full(max(_PLACES.values()) + 1, -1)
         slots[[_PLACES[name] for name in wanted]] = np.arange(len(wanted))
         shared = tuple(int(a.shape[1] > 1) for a in drivers)
+        # A read-only array is another type to numba, and would be compiled for anew.
+        drivers = tuple(np.require(a, requirements=("C", "W")) for a in drivers)
 
         def take(chunk: slice) -> None:
             step_through(drivers, shared, of_soil, state, switches, out, slots, chunk.start, chunk.stop)

@@ -39,7 +39,7 @@ def runoff_mm(rain: Array, curve_number: Array, de: Array, tew: Array, rew: Arra
     """Surface runoff by curve number with the moisture of the surface layer, mm.
 
     USDA-SCS curve number with initial abstraction 0.2 S; the number moves between its dry and wet value with the depletion
-    of the surface layer (Hawkins et al. 1985 as taken up by ASCE Manual 70, 2016, eq. 14-12 to 14-20).
+    of the surface layer (ASCE Manual 70, 2016, eq. 14-12 to 14-20).
 
     Parameters
     ----------

@@ -16,13 +16,13 @@ Array = Any
 
 
 def relative_yield(ece_ds_m: Array, threshold_ds_m: Array, slope_pct: Array) -> Array:
-    """Yield that salt leaves, as a share (Maas & Hoffman 1977; FAO-56 eq. 89): falls by ``slope_pct`` a dS/m above the threshold."""
+    """Yield that salt leaves, as a share (Maas & Hoffman 1977; FAO-56 chapter 8): falls by ``slope_pct`` a dS/m above the threshold."""
     over = np.maximum(np.asarray(ece_ds_m, dtype=float) - threshold_ds_m, 0.0)
     return np.clip(1.0 - np.asarray(slope_pct, dtype=float) / 100.0 * over, 0.0, 1.0)
 
 
 def salinity_ks(ece_ds_m: Array, threshold_ds_m: Array, slope_pct: Array, ky: Array) -> Array:
-    """Stress coefficient of salt, for ``Soil.salt_ks`` (FAO-56 eq. 90 without its water term, which the balance multiplies on).
+    """Stress coefficient of salt, for ``Soil.salt_ks`` (FAO-56 chapter 8, without the water term, which the balance multiplies on).
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agro.schema.errors import ContractError
 from agro.water.balance import Balance, Engine, Forcing, Soil, column_chunks, run_balance
-from agro.water.soil import available_water_mm
+from agro.water.soil import available_water_mm, layered_water_mm
 
 DAYS, COLUMNS = 40, 6
 
@@ -373,3 +373,38 @@ def test_available_water_of_layers_and_stones() -> None:
     depths = available_water_mm(top, bottom, fc, wp, stones, np.array([0.0, 0.3, 0.5, 2.0]))
     # 200 mm/m above 0.3 m, 50 mm/m below; the lowest layer goes on.
     np.testing.assert_allclose(depths, [0.0, 60.0, 70.0, 145.0])
+
+
+def test_all_columns_at_once_hold_what_each_holds() -> None:
+    rng = np.random.default_rng(4)
+    top, bottom = np.array([0.0, 0.3, 0.8]), np.array([0.3, 0.8, 1.2])
+    fc, wp = rng.uniform(0.2, 0.35, (3, 5)), rng.uniform(0.05, 0.15, (3, 5))
+    depth = rng.uniform(0.0, 1.6, (30, 5))
+    together = layered_water_mm(top, bottom, fc - wp, depth)
+    for column in range(5):
+        alone = available_water_mm(top, bottom, fc[:, column], wp[:, column], np.zeros(3), depth[:, column])
+        np.testing.assert_allclose(together[:, column], alone, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rew_mm": np.full(COLUMNS, 99.0)}, "REW"), ({"salt_ks": np.ones(COLUMNS - 1)}, "salt_ks"),
+        ({"curve_number": np.full(COLUMNS, np.nan)}, "curve_number"), ({"drainage_frac": np.full(COLUMNS, 0.5)}, "go together"),
+        ({"drainage_frac": np.zeros(COLUMNS), "above_fc_mm": np.zeros(COLUMNS)}, "drainage_frac"),
+    ],
+)  # fmt: skip
+def test_a_soil_that_cannot_be_is_refused(changes: dict[str, np.ndarray], said: str) -> None:
+    _, soil, *_ = season(1)
+    with pytest.raises(ContractError, match=said):
+        dataclasses.replace(soil, **changes)
+
+
+def test_a_start_or_shape_that_does_not_fit_is_refused() -> None:
+    forcing, soil, dr0, de0 = season(1)
+    with pytest.raises(ContractError, match="whole profile"):
+        run_balance(forcing, dataclasses.replace(soil, taw_full_mm=np.full(COLUMNS, 300.0)), dr0, de0)
+    with pytest.raises(ContractError, match="columns"):
+        run_balance(dataclasses.replace(forcing, et0_mm=forcing.et0_mm[:, :3]), soil, dr0, de0)
+    with pytest.raises(ContractError, match="columns for a forcing"):
+        run_balance(season(1, columns=9)[0], soil, dr0, de0)
