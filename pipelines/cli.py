@@ -37,6 +37,7 @@ from pipelines.printing import (
     print_rejected,
     progress_bar,
 )
+from pipelines.yield_command import yield_app
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,7 @@ app.add_typer(evaluate_app, name="evaluate")
 app.command("plan")(plan_command)
 app.command("doctor")(doctor_command)
 app.command("cost")(cost_command)
+app.add_typer(yield_app, name="yield")
 
 
 @run_app.command("weekly")

@@ -44,12 +44,17 @@ class YearsLeftOut:
 
     def prepare(self, jobs: int, pairs: bool = True) -> None:
         """Fit all single years left out, and all pairs, in `jobs` processes."""
-        sets = [frozenset(c) for size in ((1, 2) if pairs else (1,)) for c in combinations(self.years, size)]
-        sets = [s for s in sets if s not in self._done]
+        self.prepare_sets(
+            [frozenset(c) for size in ((1, 2) if pairs else (1,)) for c in combinations(self.years, size)], jobs
+        )
+
+    def prepare_sets(self, sets: list[frozenset[int]], jobs: int) -> None:
+        """Fit the sets of years left out that are not yet there."""
+        sets = [s for s in dict.fromkeys(sets) if s not in self._done]
         if jobs == 1:
             done = [self._fit(s) for s in sets]
         else:
-            from joblib import Parallel, delayed
+            from joblib import Parallel, delayed  # type: ignore[import-untyped]
 
             done = Parallel(n_jobs=jobs, batch_size=4)(delayed(self._fit)(s) for s in sets)
         self._done.update(zip(sets, done, strict=True))

@@ -17,7 +17,10 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from agro.yields.random_effects import fit_blocks, indicator
 from agro.yields.screening import plausible
+from agro.yields.seasons import AROUND, RECENT
 
+#: Available water of the soil, where known: not an anomaly, but what a dry or wet month is weighed by.
+SOIL = "soil_awc"
 KEYS = ("group", "year")
 #: Seasons' worth of the spread of all groups that a group's own spread is drawn by.
 SPREAD_SEASONS = 5.0
@@ -31,31 +34,48 @@ class Anomalies(BaseEstimator):
     """Features as standardised anomalies against the group's own seasons.
 
     The spread of a group is drawn towards that of all (five seasons' worth). NaN, and every feature of a group never seen, come out as zero.
+    Where ``soil_awc`` is given, the anomaly of the last 30 days comes once more, times the standardised soil water.
     """
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
         """Learn mean and spread of each feature and group."""
-        self.features_ = [c for c in X.columns if c not in KEYS]
+        self.features_ = [c for c in X.columns if c not in (*KEYS, SOIL)]
+        self.with_soil_ = [c for c in self.features_ if c.endswith(RECENT) and not c.startswith(AROUND)]
+        self.soil_mean_, self.soil_spread_ = np.nan, np.nan
+        if SOIL in X and X[SOIL].notna().any():
+            soil = X.groupby("group")[SOIL].first()
+            self.soil_mean_, self.soil_spread_ = float(soil.mean()), float(soil.std())
+        self.has_soil_ = bool(self.with_soil_ and self.soil_spread_ > 0)
         values = X[self.features_].astype(float)
-        grouped = values.groupby(X["group"].to_numpy())
+        grouped = values.groupby(X["group"].to_numpy().astype(str))
         mean, count = grouped.mean(), grouped.count()
-        left = values.to_numpy() - mean.reindex(X["group"]).to_numpy()
-        square = pd.DataFrame(left**2, columns=self.features_).groupby(X["group"].to_numpy()).sum()
+        left = values.to_numpy() - mean.reindex(X["group"].astype(str)).to_numpy()
+        square = pd.DataFrame(left**2, columns=self.features_).groupby(X["group"].to_numpy().astype(str)).sum()
         freedom = (count - 1).clip(lower=0)
         pooled = square.sum() / freedom.sum().clip(lower=1)
         least = (LEAST_SPREAD_FRAC * values.std()) ** 2
         spread = (square + SPREAD_SEASONS * pooled) / (freedom + SPREAD_SEASONS)
-        self.groups_ = np.asarray(mean.index, dtype=object)
+        self.groups_ = np.asarray(mean.index, dtype=str)
         self.mean_ = mean.to_numpy(dtype=float)
         self.spread_ = np.sqrt(spread.where(spread > least).to_numpy(dtype=float))
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """Anomalies (rows, features) in standard deviations, no NaN."""
-        code = pd.Index(self.groups_).get_indexer(X["group"])
+        code = pd.Index(self.groups_).get_indexer(X["group"].astype(str))
         value = (X[self.features_].to_numpy(dtype=float) - self.mean_[code]) / self.spread_[code]
         value[code < 0] = 0.0
-        return np.clip(np.nan_to_num(value, nan=0.0), -WIDEST, WIDEST)
+        value = np.clip(np.nan_to_num(value, nan=0.0), -WIDEST, WIDEST)
+        if not self.has_soil_:
+            return value
+        soil = (X[SOIL].to_numpy(dtype=float) - self.soil_mean_) / self.soil_spread_
+        recent = value[:, [self.features_.index(c) for c in self.with_soil_]]
+        return np.hstack([value, np.nan_to_num(soil, nan=0.0)[:, None] * recent])
+
+    @property
+    def names_(self) -> list[str]:
+        """Name of each column that comes out."""
+        return [*self.features_, *((f"{c}_x_{SOIL}" for c in self.with_soil_) if self.has_soil_ else ())]
 
 
 class MeanYield(RegressorMixin, BaseEstimator):
@@ -69,14 +89,14 @@ class MeanYield(RegressorMixin, BaseEstimator):
         y = np.asarray(y, dtype=float)
         known = np.isfinite(y)
         self.mean_ = float(y[known].mean())
-        one = pd.Series(y[known]).groupby(X["group"].to_numpy()[known]).agg(["sum", "count"])
-        self.groups_ = np.asarray(one.index, dtype=object)
+        one = pd.Series(y[known]).groupby(X["group"].to_numpy()[known].astype(str)).agg(["sum", "count"])
+        self.groups_ = np.asarray(one.index, dtype=str)
         self.level_ = ((one["sum"] + self.drawn * self.mean_) / (one["count"] + self.drawn)).to_numpy(dtype=float)
         return self
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Level of each row's group (t/ha)."""
-        code = pd.Index(self.groups_).get_indexer(X["group"])
+        code = pd.Index(self.groups_).get_indexer(X["group"].astype(str))
         return np.where(code >= 0, self.level_[code], self.mean_)
 
 
@@ -93,7 +113,7 @@ class LevelYield(MeanYield):
         groups, code = np.unique(X["group"].to_numpy()[known].astype(str), return_inverse=True)
         year = X["year"].to_numpy(dtype=float)[known]
         years, year_code = np.unique(year, return_inverse=True)
-        self.groups_ = groups.astype(object)
+        self.groups_ = groups
         self.year_ = float(year.mean())
         of_group = indicator(code, len(groups))
         blocks = [np.ones((len(code), 1)), of_group, indicator(year_code, len(years))]
@@ -153,14 +173,14 @@ class RidgeYield(SeasonYield):
         years, year_code = np.unique(rows["year"].to_numpy(), return_inverse=True)
         blocks = [np.ones((len(rows), 1)), indicator(year_code, len(years)), features]
         self.axes_ = np.zeros((features.shape[1], 0))
-        self.groups_ = np.array([], dtype=object)
+        self.groups_ = np.array([], dtype=str)
         if self.pooled:
             count = min(self.COMPONENTS, features.shape[1])
             self.axes_ = np.linalg.eigh(features.T @ features)[1][:, ::-1][:, :count]
             scores = features @ self.axes_
             self.axes_ = self.axes_ / np.maximum(scores.std(axis=0), 1e-9)
             groups, code = np.unique(rows["group"].to_numpy().astype(str), return_inverse=True)
-            self.groups_ = groups.astype(object)
+            self.groups_ = groups
             of_group = indicator(code, len(groups))
             blocks += [of_group * (features @ self.axes_)[:, [k]] for k in range(count)]
         fitted = fit_blocks(blocks, anomaly).coefficients
@@ -184,7 +204,7 @@ class RidgeYield(SeasonYield):
 class TreesYield(SeasonYield):
     """Extremely randomised trees (Geurts et al. 2006, doi 10.1007/s10994-006-6226-1)."""
 
-    def __init__(self, trees: int = 300, leaf: int = 5, share: float = 0.5, seed: int = 0) -> None:
+    def __init__(self, trees: int = 100, leaf: int = 5, share: float = 0.5, seed: int = 0) -> None:
         self.trees = trees
         self.leaf = leaf
         self.share = share

@@ -15,6 +15,10 @@ RECENT_D = 30.0
 MIN_LOOKS = 2
 #: Half the width of the widest interval between looks, after which a sample counts as known (days).
 COMPOSITE_D = 10.0
+#: Scale of the weights of neighbours (km), and the name that their means carry.
+NEIGHBOUR_KM = 150.0
+AROUND = "around_"
+EARTH_KM = 6371.0
 
 
 def season_windows(series: pd.DataFrame, regions: pd.DataFrame, years: range, lead_frac: float) -> pd.DataFrame:
@@ -70,11 +74,15 @@ def _means(table: pd.DataFrame, stage: str) -> pd.DataFrame:
     return mean.rename(columns=lambda v: f"{v}_{stage}")
 
 
-#: Scale of the weights of neighbours (km), and the name that their means carry.
-NEIGHBOUR_KM = 150.0
-AROUND = "around_"
-EARTH_KM = 6371.0
-WATER = "awc_x_"
+def season_table(series: pd.DataFrame, regions: pd.DataFrame, years: range, lead_frac: float) -> pd.DataFrame:
+    """What a model takes: adm_id as ``group``, year, the windows, those of the neighbours, and the soil's water.
+
+    Arguments as for :func:`season_windows`; `regions` also with latitude, longitude (degrees) and awc.
+    """
+    windows = season_windows(series, regions, years, lead_frac)
+    table = windows.merge(neighbour_means(windows, regions), on=["adm_id", "year"])
+    table["soil_awc"] = table["adm_id"].map(regions["awc"]).astype(float)
+    return table.rename(columns={"adm_id": "group"})
 
 
 def neighbour_means(windows: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
