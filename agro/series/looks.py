@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from agro.series.neighbours import lowered_looks, near_parcels, shared_haze
+from agro.series.neighbours import hazy_around, lowered_looks, near_parcels
 from agro.series.outliers import haze_weights
 
 #: Sd of one look of a parcel's mean index under a clear sky: atmosphere, geometry, registration.
@@ -44,7 +44,7 @@ def weighed_looks(
     Weight: inverse variance relative to a whole, clear parcel, where the variance is ``LOOK_SD**2 / valid_frac +
     sd**2 (1 - valid_frac + 1 / pixels_effective)``: cloud nearby makes haze likely, and the part seen may differ from
     the whole as much as the parcel varies within. It is multiplied by the belief in the look
-    (:func:`~agro.series.outliers.haze_weights`, :func:`~agro.series.neighbours.shared_haze`), judged on the NDVI (or
+    (:func:`~agro.series.outliers.haze_weights`, :func:`~agro.series.neighbours.hazy_around`), judged on the NDVI (or
     the next of :data:`GREENNESS` in the table) and valid for every index of that look.
     """
     usable = observations[(observations["date"] <= pd.Timestamp(as_of)) & observations["usable"]]
@@ -81,11 +81,12 @@ def _belief(looks: pd.DataFrame, places: pd.DataFrame | None) -> np.ndarray:
     day[row, at] = (looks["date"] - looks["date"].min()).dt.days.to_numpy()
     belief = haze_weights(day, values)[row, at]
     if places is not None:
-        lowered = lowered_looks(day, values)[row, at]
+        evidence, doubtful = lowered_looks(day, values)
         column, dates = pd.factorize(looks["date"])
         by_date = np.full((shape[0], len(dates)), np.nan, dtype="float32")
-        by_date[row, column] = lowered
-        belief[shared_haze(by_date, near_parcels(*_points(places, uids)))[row, column]] = 0.0
+        by_date[row, column] = evidence[row, at]
+        hazy = hazy_around(by_date, near_parcels(*_points(places, uids)))
+        belief[hazy[row, column] & doubtful[row, at]] = 0.0
     return belief
 
 

@@ -47,7 +47,7 @@ def smooth(
         series.
     places : pandas.DataFrame, optional
         Table ``parcels``: with it a look is held against those of the parcels around, see
-        :func:`~agro.series.neighbours.shared_haze`.
+        :func:`~agro.series.neighbours.hazy_around`.
 
     Returns
     -------
