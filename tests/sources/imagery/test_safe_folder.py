@@ -293,7 +293,7 @@ class TestBroken:
         zip_product(tmp_path / "b" / root.name)
         found = search(tmp_path)
         assert len(found.scenes) == 1
-        assert found.scenes[0].assets["red"].startswith(str(root))  # the folder reads faster
+        assert found.scenes[0].assets["red"].startswith(str(root))  # the folder before the zip
         assert found.rejected["reason"].tolist() == ["a second copy of this product"]
 
     def test_nothing_there(self, tmp_path: Path) -> None:
