@@ -176,7 +176,9 @@ def check_region_command(
 def new_region_command(
     folder: Annotated[Path, typer.Argument(help="Folder to make.")],
     parcels: Annotated[Path | None, typer.Option(help="Field boundaries, any vector format.")] = None,
-    imagery: Annotated[Path | None, typer.Option(help="STAC folder, folder of GeoTIFFs, NetCDF or Zarr.")] = None,
+    imagery: Annotated[
+        Path | None, typer.Option(help="STAC folder, SAFE folders or zips, folder of GeoTIFFs, NetCDF or Zarr.")
+    ] = None,
     station: Annotated[Path | None, typer.Option(help="CSV of a weather station, daily.")] = None,
     forecast: Annotated[Path | None, typer.Option(help="CSV of forecasts.")] = None,
     climatology: Annotated[Path | None, typer.Option(help="CSV of monthly normals.")] = None,
@@ -216,7 +218,10 @@ def new_region_command(
 @app.command()
 def observe(
     imagery: Annotated[
-        Path, typer.Argument(help="STAC folder, folder of GeoTIFFs, NetCDF, Zarr, or a table already extracted.")
+        Path,
+        typer.Argument(
+            help="STAC folder, SAFE folders or zips, folder of GeoTIFFs, NetCDF, Zarr, or a table already extracted."
+        ),
     ],
     parcels: Annotated[Path | None, typer.Argument(help="Field boundaries; not needed with a table.")] = None,
     out_file: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet or .csv.")] = Path(

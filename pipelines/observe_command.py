@@ -47,7 +47,7 @@ def observe_files(
         No parcel or scene.
     """
     wanted = indices_wanted or ObservationOptions().indices
-    rejected = empty("rejected")
+    rejected, places = empty("rejected"), None
     if imagery.is_file() and imagery.suffix.lower() in {".parquet", ".geoparquet", ".csv"}:
         bands = {key: index.bands for key, index in indices.catalogue().items()}
         observations, given = observe_table(imagery, wanted, bands, indices.compute, common_name)
@@ -75,7 +75,7 @@ def observe_files(
             source, found.parcels, start or FIRST, end or LAST, mask=MaskOptions(), options=options,
             crs=grid_crs.to_string() if grid_crs is not None else None, progress=progress,
         )  # fmt: skip
-        observations, given = done.observations, list(done.indices)
+        observations, given, places = done.observations, list(done.indices), found.parcels
         rejected = stack([found.rejected, done.rejected], "rejected")
     write_plain_table(observations, out_file)
     summary = {
@@ -89,7 +89,7 @@ def observe_files(
     }
     if series_file:
         last = end or observations["date"].max().date()
-        write_plain_table(smooth(observations, last), series_file)
+        write_plain_table(smooth(observations, last, places=places), series_file)
         summary["series"] = str(series_file)
     return summary, rejected
 
