@@ -11,12 +11,12 @@ import pandas as pd
 
 from agro.advice.rules import RULES_FILE, load_rules
 from agro.imagery import group_by_day
-from agro.schema.errors import AgroError
+from agro.schema.errors import AgroError, NoDataError
 from agro.schema.tables import empty
 from agro.sources.imagery import open_imagery
 from agro.sources.irrigation import load_irrigation
 from agro.sources.soil import load_soil
-from agro.sources.weather import load_weather
+from agro.sources.weather import check_options, load_weather
 from pipelines.observe_command import FIRST, LAST
 from pipelines.observing import stack, usable_indices
 from pipelines.weekly import Inputs, read_inputs, season_start
@@ -95,9 +95,14 @@ def _imagery(inputs: Inputs, check: Check, rejected: list[pd.DataFrame]) -> date
 
 def _rest(inputs: Inputs, day: date, check: Check, rejected: list[pd.DataFrame]) -> None:
     region = inputs.region
+    remote = [spec.kind for spec in region.weather if spec.path is None]
+    for kind in remote:
+        check.lines.append(f"weather     {kind}: over the network, not asked here (agro doctor asks)")
     try:
+        check_options(region.weather)
+        local = [spec for spec in region.weather if spec.path is not None]
         forcing = load_weather(
-            region.weather, region.folder, season_start(region, day), day, region.advice.outlook_d, region.place
+            local, region.folder, season_start(region, day), day, region.advice.outlook_d, region.place
         )
         rejected.append(forcing.rejected)
         counts = forcing.weather[~forcing.weather["is_forecast"]]["source"].value_counts()
@@ -105,6 +110,11 @@ def _rest(inputs: Inputs, day: date, check: Check, rejected: list[pd.DataFrame])
         check.lines.append(
             f"weather     to {day}: " + ", ".join(f"{n} days {s}" for s, n in counts.items()) + f"; outlook: {ahead}"
         )
+    except NoDataError as error:
+        if remote:
+            check.lines.append(f"weather     on this machine: {error.what}; the providers have to serve them")
+        else:
+            check.problems.append(str(error))
     except AgroError as error:
         check.problems.append(str(error))
     try:

@@ -66,6 +66,18 @@ def test_check_region_names_every_problem(sample_tiles: Path, tmp_path: Path) ->
     assert done.returncode == 1 and "unknown texture" in problems and "gone.csv" in problems
 
 
+def test_check_region_asks_no_weather_provider(sample_tiles: Path, tmp_path: Path) -> None:
+    region = link_region(sample_tiles, tmp_path / "r", weather=[{"kind": "openmeteo"}, {"kind": "power"}])
+    done = agro("check", "region", region, "--json")
+    body = json.loads(done.stdout)
+    assert done.returncode == 0, body
+    told = " | ".join(body["ok"])
+    assert "openmeteo: over the network, not asked here" in told and "the providers have to serve them" in told
+    wrong = link_region(sample_tiles, tmp_path / "w", weather=[{"kind": "openmeteo", "options": {"membres": 3}}])
+    problems = json.loads(agro("check", "region", wrong, "--json").stdout)["problems"]
+    assert any("unknown option membres" in problem for problem in problems)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

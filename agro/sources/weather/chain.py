@@ -82,9 +82,7 @@ def load_weather(
         raise ConfigError(
             f"the period begins on {start}, after {as_of}", where="weather", do="Correct season_start or the date"
         )
-    for spec in specs:
-        if spec.kind in REMOTE:
-            REMOTE[spec.kind][1](spec)
+    check_options(specs)
     rejected: list[dict[str, str]] = []
     days = pd.date_range(start, as_of, freq="D")
     ahead = pd.date_range(as_of + timedelta(days=1), periods=outlook_d, freq="D")
@@ -96,6 +94,19 @@ def load_weather(
     table["site_id"], table["et0_mm"], table["estimated"] = place.id, np.nan, None
     found = validate(table, "weather", "weather chain")
     return WeatherResult(found, validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected"))
+
+
+def check_options(specs: Sequence[WeatherSpec]) -> None:
+    """Look at the options of the chain's providers; nothing leaves.
+
+    Raises
+    ------
+    ConfigError
+        An unknown or wrong option.
+    """
+    for spec in specs:
+        if spec.kind in REMOTE:
+            REMOTE[spec.kind][1](spec)
 
 
 def _past(

@@ -21,6 +21,7 @@ from agro.sources.net.budget import Limits
 from agro.sources.weather import WeatherResult, load_weather
 from agro.sources.weather.openmeteo import call_weight
 from agro.sources.weather.plan import weather_cost
+from agro.water.reference_et import add_et0
 
 NOW = date(2026, 3, 18)
 START = date(2026, 1, 20)
@@ -520,6 +521,18 @@ def test_the_weight_of_a_call_is_the_providers() -> None:
     assert call_weight(7, 7) == 1.0
     assert call_weight(10, 28) == pytest.approx(2.0)
     assert call_weight(7, 31, places=2) == pytest.approx(2 * 0.7 * 31 / 14)
+
+
+@pytest.mark.parametrize("first", ["openmeteo", "power"])
+def test_reference_evapotranspiration_follows_and_says_what_it_estimated(
+    tmp_path: Path, server: WeatherServer, network: Network, first: str
+) -> None:
+    result = load(tmp_path, server, network, first, "openmeteo", "climatology")
+    table = add_et0(result.weather, PLACE.latitude, PLACE.elevation_m)
+    assert table["et0_mm"].between(1.0, 9.0).all()
+    told = table.loc[table["estimated"].notna() & ~table["is_forecast"], "estimated"]
+    # POWER's radiation comes two days after the rest.
+    assert list(told) == ([] if first == "openmeteo" else ["rs_mj_m2"] * 2)
 
 
 @pytest.mark.real_data
