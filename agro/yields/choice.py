@@ -54,7 +54,7 @@ class YearsLeftOut:
         if jobs == 1:
             done = [self._fit(s) for s in sets]
         else:
-            from joblib import Parallel, delayed  # type: ignore[import-untyped]
+            from joblib import Parallel, delayed
 
             done = Parallel(n_jobs=jobs, batch_size=4)(delayed(self._fit)(s) for s in sets)
         self._done.update(zip(sets, done, strict=True))
