@@ -314,6 +314,25 @@ def evaluate_water_command(
         err.print(f"[yellow]note[/] {escape(warning)}")
 
 
+@evaluate_app.command("irrigation")
+def evaluate_irrigation_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of tables with measured.csv; see docs/balance_tables.md.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Irrigation inferred from soil-water readings with the log hidden, scored against the log by 15 days.
+
+    Example: agro evaluate irrigation soilwater
+    """
+    from pipelines.evaluate_command import evaluate_hidden_log
+
+    scores = evaluate_hidden_log(folder)
+    if as_json:
+        _print_json(scores)
+        return
+    for key, value in scores.items():
+        out.print(f"  {key:<18}{value}")
+
+
 @app.command("publish")
 def publish_command(
     workspace: WorkspaceOption,

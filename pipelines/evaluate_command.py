@@ -12,6 +12,7 @@ from agro.evaluate.water import score_by_plot, score_water
 from agro.schema.errors import ConfigError
 from agro.store.plain_table import write_plain_table
 from pipelines.balance_tables import read_tables
+from pipelines.water_doubt import field_capacity_warnings, score_hidden_log
 from pipelines.water_estimates import PROTOCOLS, Options, estimate
 from pipelines.water_inputs import Site, read_site
 
@@ -54,9 +55,16 @@ def evaluate_water(
         raise ConfigError(f"unknown protocol {protocol!r}", where="--protocol", do=f"Known: {', '.join(PROTOCOLS)}")
     site = _site(folder)
     teacher = None if learned_from is None else _site(learned_from)
-    estimates, told = estimate(site, teacher, Options(protocol, corrected))
-    scores = {**score_water(estimates), "warnings": [*site.warnings, *told]}
+    options = Options(protocol, corrected)
+    estimates, told = estimate(site, teacher, options)
+    doubts = field_capacity_warnings(site, options.seen)
+    scores = {**score_water(estimates), "warnings": [*site.warnings, *told, *doubts]}
     return WaterEvaluation(scores, estimates, score_by_plot(estimates))
+
+
+def evaluate_hidden_log(folder: Path) -> dict[str, Any]:
+    """Irrigation inferred from readings with the log hidden, scored against the log; see :func:`score_hidden_log`."""
+    return score_hidden_log(_site(folder))
 
 
 def _site(folder: Path) -> Site:

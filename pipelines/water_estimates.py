@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from agro.water.calibration import Target, calibrate
-from agro.water.correction import Corrected, LearnedCorrection, Samples
-from agro.water.profile import ProfileRun, run_profile
+from agro.water.correction import Corrected, LearnedCorrection, Samples, log_likelihood
+from agro.water.profile import PARAMETERS, ProfileRun, run_profile
 from pipelines.water_inputs import Readings, Site
 
 #: Readings of a plot that each protocol may see, the first being the start.
@@ -19,6 +19,8 @@ PROTOCOLS = {"blind": 1, "three-readings": 3}
 MIN_LEARNING_PLOTS = 5
 #: Groups of plots; parameters and scales of a group are chosen without any of its plots.
 GROUPS = 6
+#: How far differences of stated soil and first reading between plots may be believed: one is chosen.
+TRUSTS = (0.0, 0.5, 1.0)
 #: Days over which irrigation is remembered as a covariate.
 MEMORY_D = 30.0
 #: Covariates are held within so many standard deviations of the plots learned from; a place further off is another place.
@@ -127,16 +129,42 @@ def _run(site: Site, scores: np.ndarray) -> ProfileRun:
 
 
 def _learn(site: Site, plots: np.ndarray, options: Options) -> Learned:
+    """Parameters first; how far stated differences between plots are to be believed by the likelihood of what is left."""
     readings = _of(site, plots)
-    fixed = ("stage_delay_d",) if site.course.kcb_observed is not None else ()
-    scores, covariance = calibrate([_target(site, readings)], fixed=fixed)
+    names = list(PARAMETERS)
+    trust, rule = names.index("soil_trust_frac"), PARAMETERS["soil_trust_frac"]
+    fixed = _fixed(site)
+    if len(plots) < MIN_LEARNING_PLOTS:
+        return Learned(*calibrate([_target(site, readings)], fixed=fixed), {})
+    best: tuple[float, np.ndarray, np.ndarray] | None = None
+    for believed in TRUSTS:
+        start = np.zeros(len(names))
+        start[trust] = (believed - rule.mean) / rule.sd
+        scores, covariance = calibrate([_target(site, readings)], start, (*fixed, "soil_trust_frac"))
+        run = _run(site, scores)
+        samples = _teaching_samples(site, run, readings, options)
+        likelihood = log_likelihood(samples, _errors(site, run, readings, "storage"))
+        if best is None or likelihood > best[0]:
+            best = likelihood, scores, covariance
+    assert best is not None
+    _, scores, covariance = best
     scales: dict[str, np.ndarray] = {}
-    if options.corrected and len(plots) >= MIN_LEARNING_PLOTS:
-        raw = _covariates(site, _run(site, scores), options)
-        samples = _samples(site, readings, raw, _standard(raw, site, readings), 0)
+    if options.corrected:
+        run = _run(site, scores)
+        samples = _teaching_samples(site, run, readings, options)
         for name in QUANTITIES:
-            scales[name] = LearnedCorrection.fit(samples, _errors(site, _run(site, scores), readings, name)).scales
+            scales[name] = LearnedCorrection.fit(samples, _errors(site, run, readings, name)).scales
     return Learned(scores, covariance, scales)
+
+
+def _fixed(site: Site) -> tuple[str, ...]:
+    """Where Kcb was observed, the stages' dates have no part in it."""
+    return ("stage_delay_d",) if site.course.kcb_observed is not None else ()
+
+
+def _teaching_samples(site: Site, run: ProfileRun, readings: Readings, options: Options) -> Samples:
+    raw = _covariates(site, run, options)
+    return _samples(site, readings, raw, _standard(raw, site, readings), 0)
 
 
 def _errors(site: Site, run: ProfileRun, readings: Readings, name: str) -> np.ndarray:
@@ -229,8 +257,7 @@ def _estimate_plot(
     else:
         scores, covariance = learned.scores, learned.covariance
         if len(seen.day):
-            fixed = ("stage_delay_d",) if site.course.kcb_observed is not None else ()
-            scores, covariance = calibrate([_target(teacher, taught), _target(site, seen)], fixed=fixed)
+            scores, covariance = calibrate([_target(teacher, taught), _target(site, seen)], fixed=_fixed(site))
         run = _run(site, scores)
         said = _physics_alone(site, plot, hidden, run, scores, covariance)
     return _rows(site, plot, hidden, run, said)

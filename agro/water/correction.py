@@ -196,6 +196,14 @@ def _bounded(objective: Any, start: np.ndarray, bounds: np.ndarray) -> tuple[np.
     return found.x, found.fun
 
 
+def log_likelihood(samples: Samples, errors_mm: np.ndarray) -> float:
+    """Of the errors under amplitudes and scales as the search starts with: to choose between simulations."""
+    matrix = samples.matrix()
+    kernel = GrowingErrors(matrix.shape[1] - 3)
+    factor = cho_factor(kernel(matrix), lower=True)
+    return float(-0.5 * errors_mm @ cho_solve(factor, errors_mm) - np.log(np.diag(factor[0])).sum())
+
+
 @dataclass(frozen=True)
 class Corrected:
     """What the correction says at some places: mean and sd (mm), and the share of each part, summing to the mean."""

@@ -8,7 +8,7 @@ field capacity does not become an error of the storage.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -84,6 +84,17 @@ class Course:
     kcb_observed: np.ndarray | None = None
     height_observed_m: np.ndarray | None = None
     cover_observed_frac: np.ndarray | None = None
+    #: Day of the season that the arrays begin with.
+    first_day: int = 0
+
+    def between(self, begin: int, end: int) -> Course:
+        """Some days of it; the season's stages keep their dates."""
+        cut = {
+            f.name: getattr(self, f.name)[begin:end]
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), np.ndarray)
+        }
+        return replace(self, first_day=self.first_day + begin, **cut)
 
     def __post_init__(self) -> None:
         for name in ("et0_mm", "rain_mm", "u2_m_s", "rhmin_pct"):
@@ -101,12 +112,15 @@ class Plots:
     start_day: np.ndarray
     irrigation_mm: np.ndarray  # (days, plots)
     wetted_frac: np.ndarray  # (days, plots)
+    #: What field capacity is drawn towards, (layers, plots); the start by default.
+    anchor_mm: np.ndarray | None = None
 
     def take(self, index: np.ndarray) -> Plots:
         """Some plots, in that order; with the means of the place kept by the caller."""
+        anchor = None if self.anchor_mm is None else self.anchor_mm[:, index]
         return Plots(
             self.fc_mm[:, index], self.wp_mm[:, index], self.start_mm[:, index], self.start_day[index],
-            self.irrigation_mm[:, index], self.wetted_frac[:, index],
+            self.irrigation_mm[:, index], self.wetted_frac[:, index], anchor,
         )  # fmt: skip
 
 
@@ -154,10 +168,11 @@ def share_above(depth_m: np.ndarray | float) -> np.ndarray:
 
 def stage_course(course: Course, delay_d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Kcb of the stages and the share of growth (0 .. 1, never falling), (days, columns)."""
-    days = np.arange(course.et0_mm.size)[:, None] - np.atleast_1d(delay_d)[None]
+    days = np.arange(course.first_day + course.et0_mm.size)[:, None] - np.atleast_1d(delay_d)[None]
     ini, mid, _ = course.stage_kcb
     kcb = stage_kcb(days, course.stages_d, course.stage_kcb)
-    return kcb, np.maximum.accumulate(np.clip((kcb - ini) / (mid - ini), 0.0, 1.0), axis=0)
+    grown = np.maximum.accumulate(np.clip((kcb - ini) / (mid - ini), 0.0, 1.0), axis=0)
+    return kcb[course.first_day :], grown[course.first_day :]
 
 
 def root_depth_m(course: Course) -> np.ndarray:
@@ -166,6 +181,37 @@ def root_depth_m(course: Course) -> np.ndarray:
     first, deepest = course.root_depth_m
     depth = first + (deepest - first) * grown[:, 0]
     return np.append(depth, depth[-1])
+
+
+def _canopy(course: Course, g: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Kcb, its upper limit with evaporation, cover, and share of growth: (days, columns)."""
+    table, grown = stage_course(course, g["stage_delay_d"])
+    kcb = table * g["kcb_factor"]
+    height = course.height_m[0] + (course.height_m[1] - course.height_m[0]) * grown
+    cover: np.ndarray | None = None
+    if course.kcb_observed is not None:
+        seen = course.kcb_observed[:, None]
+        kcb = np.where(seen > 0, seen * g["kcb_factor"], kcb)
+        table = np.where(seen > 0, seen, table)
+        if course.height_observed_m is not None:
+            height = np.where(course.height_observed_m[:, None] > 0, course.height_observed_m[:, None], height)
+        if course.cover_observed_frac is not None:
+            cover = np.broadcast_to(course.cover_observed_frac[:, None], kcb.shape)
+    limit = kc_max(kcb, np.maximum(height, 0.01), course.u2_m_s[:, None], course.rhmin_pct[:, None], course.reference)
+    fcover = cover_from_kcb(table, course.stage_kcb[0], limit, height)
+    if cover is not None:
+        fcover = np.where(cover > 0, np.clip(cover, 0.0, 0.99), fcover)
+    return kcb, limit, fcover, grown
+
+
+def cover_members(course: Course, x: np.ndarray) -> np.ndarray:
+    """Ground cover by day for standard scores ``(parameters, columns)``; observed cover, where given, is that of all."""
+    return _canopy(course, effective(x))[2]
+
+
+def demand_members(course: Course, x: np.ndarray) -> np.ndarray:
+    """Transpiration without stress by day (days, columns), mm, for standard scores ``(parameters, columns)``."""
+    return _canopy(course, effective(x))[0] * course.et0_mm[:, None]
 
 
 def run_profile(course: Course, plots: Plots, place: Place, x: np.ndarray) -> ProfileRun:
@@ -198,24 +244,10 @@ def run_profile(course: Course, plots: Plots, place: Place, x: np.ndarray) -> Pr
     stated_fc, wp = shrunk(plots.fc_mm, place.fc_mm), shrunk(plots.wp_mm, place.wp_mm)
     start = shrunk(plots.start_mm, place.start_mm)
     fc = stated_fc * g["fc_factor"]
-    fc = fc + np.where(start > fc, g["anchor_wet_frac"], g["anchor_dry_frac"]) * (start - fc)
+    anchor = start if plots.anchor_mm is None else shrunk(plots.anchor_mm, place.start_mm)
+    fc = fc + np.where(anchor > fc, g["anchor_wet_frac"], g["anchor_dry_frac"]) * (anchor - fc)
     wp = np.minimum(wp * g["wp_factor"], 0.85 * fc)
-    table, grown = stage_course(course, g["stage_delay_d"])
-    kcb = table * g["kcb_factor"]
-    height = course.height_m[0] + (course.height_m[1] - course.height_m[0]) * grown
-    cover: np.ndarray | None = None
-    if course.kcb_observed is not None:
-        seen = course.kcb_observed[:, None]
-        kcb = np.where(seen > 0, seen * g["kcb_factor"], kcb)
-        table = np.where(seen > 0, seen, table)
-        if course.height_observed_m is not None:
-            height = np.where(course.height_observed_m[:, None] > 0, course.height_observed_m[:, None], height)
-        if course.cover_observed_frac is not None:
-            cover = np.broadcast_to(course.cover_observed_frac[:, None], kcb.shape)
-    limit = kc_max(kcb, np.maximum(height, 0.01), course.u2_m_s[:, None], course.rhmin_pct[:, None], course.reference)
-    fcover = cover_from_kcb(table, course.stage_kcb[0], limit, height)
-    if cover is not None:
-        fcover = np.where(cover > 0, np.clip(cover, 0.0, 0.99), fcover)
+    kcb, limit, fcover, grown = _canopy(course, g)
     first, deepest = course.root_depth_m
     roots = np.minimum(first + (deepest * g["root_depth_factor"] - first) * grown, EDGES_M[-1])
     p0 = course.depletion_p + g["depletion_p_shift"]

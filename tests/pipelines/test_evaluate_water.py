@@ -138,3 +138,34 @@ def test_what_is_wrong_is_named(tmp_path: Path, name: str, change: object, error
 def test_an_unknown_protocol_is_named(folder: Path) -> None:
     with pytest.raises(ConfigError, match="two-readings"):
         evaluate_water(folder, "two-readings")
+
+
+def test_a_field_capacity_that_the_readings_contradict_is_named(folder: Path, tmp_path: Path) -> None:
+    wrong = change_readings(folder, tmp_path / "b", None, 99)
+    edit(wrong, "soil.csv", lambda t: t.assign(fc_m3_m3=np.where(t["plot_id"] == "p2", 0.17, t["fc_m3_m3"])))
+    told = evaluate_water(wrong, "three-readings", corrected=False).scores["warnings"]
+    assert [w for w in told if w.startswith("plot p2: the field capacity stated, 170 mm")]
+    assert not [w for w in told if w.startswith("plot p1:")]
+    assert not [w for w in evaluate_water(wrong, "blind", corrected=False).scores["warnings"] if "field capacity" in w]
+
+
+def test_a_hidden_log_is_scored(folder: Path) -> None:
+    run = CliRunner().invoke(app, ["evaluate", "irrigation", str(folder), "--json"])
+    assert run.exit_code == 0
+    said = json.loads(run.stdout)
+    assert said["windows"] == 12
+    assert said["rmse_15d_mm"] < 28.8
+    assert said["correlation"] > 0.5
+
+
+@pytest.mark.real_data
+def test_greeley_with_observed_kcb_and_nothing_learned(shared_data: Path) -> None:
+    scores = evaluate_water(shared_data / "soilwater-greeley-2023", "blind").scores
+    assert scores["depletion"]["rmse_mm"] < 12.8
+    assert scores["depletion"]["coverage_90"] >= 0.87
+
+
+@pytest.mark.real_data
+def test_a_hidden_log_at_maricopa(shared_data: Path) -> None:
+    run = CliRunner().invoke(app, ["evaluate", "irrigation", str(shared_data / "soilwater-maricopa-2018"), "--json"])
+    assert json.loads(run.stdout)["rmse_15d_mm"] < 28.8
