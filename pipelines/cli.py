@@ -327,7 +327,7 @@ def evaluate_irrigation_command(
 
     scores = evaluate_hidden_log(folder)
     if as_json:
-        _print_json(scores)
+        print_json(scores)
         return
     for key, value in scores.items():
         out.print(f"  {key:<18}{value}")
