@@ -228,7 +228,9 @@ def _run(
         region.mixing.weather,
     )
     weather = add_et0(forcing.weather, region.place.latitude, region.place.elevation_m)
-    soil = load_soil(region.soil, region.folder, inputs.parcels, inputs.textures)
+    soil = load_soil(
+        region.soil, region.folder, inputs.parcels, inputs.textures, network=network, mixing=region.mixing.soil
+    )
     irrigation, irrigation_rejected = load_irrigation(
         region.resolve(region.irrigation) if region.irrigation else None, inputs.parcels, as_of
     )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,6 @@ import pytest
 from agro.schema.crops import load_textures
 from agro.schema.errors import ConfigError
 from agro.schema.region import SoilSpec
-from agro.sources.irrigation import load_irrigation
 from agro.sources.soil import load_soil
 from agro.water.tables import SOILS_FILE
 
@@ -53,12 +51,23 @@ def test_textures_hold_water() -> None:
         assert 0.05 < texture.fc_m3_m3.value - texture.wp_m3_m3.value < 0.2, name
 
 
-def test_irrigation_rows_are_judged_one_by_one(tmp_path: Path) -> None:
-    path = tmp_path / "i.csv"
-    path.write_text(
-        "parcel_uid,date,depth_mm\na,2022-04-01,20\na,2022-04-01,10\nb,2022-04-02,-5\nz,2022-04-02,10\nb,soon,10\nb,2022-04-03,9000\nc,2022-05-01,30\n"
-    )
-    events, rejected = load_irrigation(path, PARCELS, date(2022, 4, 11))
-    assert events[["parcel_uid", "depth_mm"]].to_numpy().tolist() == [["a", 30.0]]
-    assert len(rejected) == 4  # the later event is not bad, only not known yet
-    assert load_irrigation(None, PARCELS, date(2022, 4, 11))[0].empty
+def test_each_row_says_why_no_earlier_link_serves_it(tmp_path: Path) -> None:
+    specs = layers(tmp_path, [("a", 0, 1, 0.25, 0.1), ("b", 0, 1, 0.1, 0.2)])
+    soil = load_soil(specs, tmp_path, PARCELS, TEXTURES).soil.set_index("parcel_uid")
+    assert pd.isna(soil.loc["a", "source_reason"])
+    assert "not below field capacity" in soil.loc["b", "source_reason"]
+    assert soil.loc["c", "source_reason"] == "not in soil.csv"
+
+
+def test_without_mixing_the_first_link_that_has_all_serves_alone(tmp_path: Path) -> None:
+    specs = layers(tmp_path, [("a", 0, 1, 0.25, 0.1), ("b", 0, 1, 0.3, 0.2)])
+    done = load_soil(specs, tmp_path, PARCELS, TEXTURES, mixing=False)
+    assert done.soil["source"].unique().tolist() == ["texture_default:loam"]
+    assert done.soil.set_index("parcel_uid").loc["c", "source_reason"] == "not in soil.csv"
+    alone = load_soil(specs[:1], tmp_path, PARCELS, TEXTURES, mixing=False)
+    assert alone.soil["parcel_uid"].tolist() == ["a", "b"]
+    assert alone.rejected["item"].tolist() == ["1 parcel(s)"]
+    whole = layers(tmp_path, [(uid, 0, 1, 0.25, 0.1) for uid in "abc"])
+    assert load_soil(whole, tmp_path, PARCELS, TEXTURES, mixing=False).soil["source"].unique().tolist() == [
+        "laboratory"
+    ]

@@ -1,8 +1,7 @@
-"""One bad row of soil or irrigation costs that parcel or day, never the batch."""
+"""One bad row of the soil table costs that parcel, never the batch."""
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +10,11 @@ import pytest
 from agro.schema.crops import load_textures
 from agro.schema.errors import ConfigError
 from agro.schema.region import SoilSpec
-from agro.sources.irrigation import load_irrigation
 from agro.sources.soil import SoilResult, load_soil
 from agro.water.tables import SOILS_FILE
 
 PARCELS = pd.DataFrame({"parcel_uid": ["a", "007"]})
 TEXTURES = load_textures(SOILS_FILE)
-AS_OF = date(2022, 4, 11)
 LAYERS = {
     "parcel_uid": ["a", "a", "007"], "top_m": [0.0, 0.3, 0.0], "bottom_m": [0.3, 1.0, 1.0], "fc_m3_m3": [0.25, 0.2, 0.3],
     "wp_m3_m3": [0.1, 0.1, 0.1], "stones_frac": [0.0, 0.1, 0.0], "fc_sd_m3_m3": [0.02, 0.02, 0.02],
@@ -73,13 +70,3 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
         load_soil([SoilSpec(kind="table", path="soil.csv")], tmp_path, PARCELS, TEXTURES)
     with pytest.raises(ConfigError, match="not a CSV table"):
         load_irrigation(tmp_path / "soil.csv", PARCELS, AS_OF)
-
-
-def test_a_day_that_adds_up_to_too_much_is_listed(tmp_path: Path) -> None:
-    path = tmp_path / "irrigation.csv"
-    path.write_text(
-        "parcel_uid,date,depth_mm,source\na,2022-04-01,250,\na,2022-04-01,250,\n007,2022-04-02,20,\n,2022-04-03,20,\n"
-    )
-    events, rejected = load_irrigation(path, PARCELS, AS_OF)
-    assert events[["parcel_uid", "depth_mm", "source"]].to_numpy().tolist() == [["007", 20.0, "reported"]]
-    assert sorted(rejected["reason"]) == ["no parcel_uid", "the day's events come to 500 mm"]
