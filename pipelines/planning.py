@@ -19,6 +19,7 @@ from agro.sources.imagery.sentinelhub.cost import plan_process, plan_search, pla
 from agro.sources.net import Network
 from agro.sources.net.budget import Estimate
 from agro.sources.providers import Provider, provider
+from agro.sources.soil.soilgrids import plan_soilgrids
 from agro.sources.weather.plan import weather_cost
 from pipelines.network import NetworkOptions, network_of_run, open_network, remote_of
 from pipelines.weekly import read_inputs
@@ -232,4 +233,6 @@ def _weather(region: Region, start: date, end: date, network: Network) -> list[P
 def _soil(kind: str) -> PlanLine:
     if kind in ("table", "texture"):
         return PlanLine("soil", kind, "on this machine", None, "", Estimate())
-    return PlanLine("soil", kind, "one clip of the region, once", None, "", Estimate(), None, (provider(kind).licence,))
+    return PlanLine(
+        "soil", kind, "the tiles of the region, once", None, "", plan_soilgrids(), None, (provider(kind).licence,)
+    )

@@ -14,12 +14,12 @@ from scipy import sparse
 
 from agro.schema.errors import ConfigError, NoDataError, SourceError
 from agro.schema.region import SoilSpec
-from agro.sources.net import Network, checked_url
+from agro.sources.net import Estimate, Network, checked_url
 from agro.sources.net.guard import STEP_DEG
 from agro.sources.providers import provider
 from agro.sources.soil.link import LinkResult
 from agro.sources.soil.pedotransfer import FC_ERROR_M3_M3, OM_PER_CARBON, WP_ERROR_M3_M3, saxton_rawls
-from agro.sources.soil.soilgrids_tiles import CRS, DEPTHS, PIXEL_M, Pixels, SoilGridsMaps
+from agro.sources.soil.soilgrids_tiles import CRS, DEPTHS, PIXEL_M, Pixels, SoilGridsMaps, plan_maps
 from agro.sources.soil.table import LIMITS
 
 PROVIDER = "soilgrids"
@@ -33,6 +33,11 @@ CARBON_PER_PERCENT = 100.0
 SD_BETWEEN_QUANTILES = 3.29
 #: A parcel is served when pixels with values hold at least this share of it.
 MIN_COVERED_FRAC = 0.5
+
+
+def plan_soilgrids(tiles: int = 1) -> Estimate:
+    """Cost of a region's soil, once: two water contents with both quantiles, and stones, at all depths."""
+    return plan_maps((2 * 3 + 1) * len(DEPTHS), 3, tiles)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ _TILE_MB, _LIST_MB = 0.3, 8.0
 _TILE_NAME = re.compile(r"(?:\./)?(?P<layer>[A-Za-z0-9_.-]+)/(?P<rest>(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.tif)")
 
 
+def plan_maps(layers: int, properties: int, tiles: int = 1) -> Estimate:
+    """Cost of so many layers of some properties, each on so many tiles, when nothing is kept."""
+    return Estimate(properties + layers * tiles, 0.0, properties * _LIST_MB + layers * tiles * _TILE_MB)
+
+
 @dataclass(frozen=True)
 class Pixels:
     """Pixels of the common lattice: column counts eastward and row northward from the origin of the projection."""

@@ -68,5 +68,3 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "soil.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ConfigError, match="not a CSV table"):
         load_soil([SoilSpec(kind="table", path="soil.csv")], tmp_path, PARCELS, TEXTURES)
-    with pytest.raises(ConfigError, match="not a CSV table"):
-        load_irrigation(tmp_path / "soil.csv", PARCELS, AS_OF)
