@@ -27,7 +27,7 @@ from agro.schema.errors import AgroError, NoDataError, SourceError
 from agro.schema.provenance import digest_file, digest_of
 from agro.schema.region import Region, WaterOptions, load_region
 from agro.schema.tables import empty, validate
-from agro.series import neighbour_anomaly, phenology, recent_change, smooth
+from agro.series import neighbour_anomaly, phenology, recent_change
 from agro.sources.irrigation import load_irrigation
 from agro.sources.net import Network
 from agro.sources.soil import load_soil
@@ -42,6 +42,7 @@ from agro.water.turns import turn_advice
 from agro.yields.forecast import predict, train
 from pipelines.network import NetworkOptions, open_network, region_imagery, uses_network
 from pipelines.observing import Progress, observe_period, quiet, rejected_counts, rejected_row, stack
+from pipelines.region_series import region_series
 from pipelines.units import Manifest, Unit
 
 STEP = "advise/1"
@@ -211,8 +212,7 @@ def _run(
         rejected.append(validate(pd.DataFrame([rejected_row("imagery", label, error, error.do)]), "rejected"))
 
     stage("series", 1)
-    uids = list(inputs.parcels["parcel_uid"])
-    series = smooth(observations, as_of, start=start, parcels=uids, places=inputs.parcels)
+    series = region_series(observations, inputs.parcels, as_of, start, region.series, inputs.crops)
     seasons = phenology(series)
     neighbours, change = neighbour_anomaly(series, inputs.parcels, as_of), recent_change(series, as_of)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
@@ -96,6 +96,14 @@ class ObservationOptions(_Strict):
     buffer_m: float = Field(5.0, ge=0)
     min_pixels: float = Field(8.0, gt=0)
     min_valid_frac: float = Field(0.4, gt=0, le=1)
+
+
+class SeriesOptions(_Strict):
+    """How looks become a value a day; see docs/series.md."""
+
+    penalty: Literal["each", "crop"] = "each"  # chosen for each series, or for all parcels of a crop by the V-curve
+    penalties: dict[str, Annotated[float, Field(gt=0, le=1e9)]] = {}  # by crop: not chosen but given
+    neighbours: bool = True  # ask the parcels around about haze
 
 
 class AdviceOptions(_Strict):
@@ -189,6 +197,7 @@ class Region(_Strict):
     initial_depletion_frac: float = Field(0.5, ge=0, le=1)
     mask: MaskOptions = MaskOptions()
     observe: ObservationOptions = ObservationOptions()
+    series: SeriesOptions = SeriesOptions()
     advice: AdviceOptions = AdviceOptions()
     water: WaterOptions = WaterOptions()
     languages: tuple[Literal["fr", "ar", "en"], ...] = ("fr", "ar", "en")

@@ -22,6 +22,8 @@ SAMPLE = 500
 #: Looks that scatter about their curves by more than this much (twice the noise of one) are of plants that move faster
 #: than one curve for all can follow, e.g. between cuts.
 MAX_RESIDUAL_SD = 2 * LOOK_SD
+#: Penalty and source of a crop whose series choose for themselves.
+OWN = (np.nan, "own")
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def crop_penalties(
     as_of: date,
     index: str = "ndvi",
     given: Mapping[str, float] | None = None,
+    choose: bool = True,
 ) -> pd.DataFrame:
     """A penalty for the parcels of each crop, for :func:`~agro.series.smooth.smooth`.
 
@@ -120,6 +123,8 @@ def crop_penalties(
         Index to judge by; the penalty is then that of all indices of the parcel.
     given : mapping of str to float, optional
         Crop -> penalty that is not to be chosen.
+    choose : bool
+        False: only what is given.
 
     Returns
     -------
@@ -137,6 +142,9 @@ def crop_penalties(
         if given is not None and crop in given:
             chosen[crop] = (float(given[crop]), "given")
             continue
+        if not choose:
+            chosen[crop] = OWN
+            continue
         members = parcels["parcel_uid"].to_numpy()[crops == crop]
         chosen[crop] = _chosen(looks[looks["parcel_uid"].isin(members)])
     return pd.DataFrame(
@@ -150,11 +158,10 @@ def crop_penalties(
 
 
 def _chosen(looks: pd.DataFrame) -> tuple[float, str]:
-    own = (np.nan, "own")
     counts = looks.groupby("parcel_uid").size()
     wanted = sorted(counts.index[counts >= MIN_LOOKS])
     if not wanted:
-        return own
+        return OWN
     if len(wanted) > SAMPLE:
         wanted = [wanted[k] for k in np.linspace(0, len(wanted) - 1, SAMPLE).round().astype(int)]
     looks = looks[looks["parcel_uid"].isin(wanted)]
@@ -165,5 +172,5 @@ def _chosen(looks: pd.DataFrame) -> tuple[float, str]:
     values[row, column], weights[row, column] = looks["mean"].to_numpy(), looks["weight"].to_numpy()
     found = v_curve(values, weights)
     if found.at_edge or found.residual_sd > MAX_RESIDUAL_SD:
-        return own
+        return OWN
     return found.lambda_, "v-curve"
