@@ -14,7 +14,7 @@ import numpy as np
 from agro.schema.errors import AgroError, NoDataError, SourceError
 from agro.schema.grid import Grid
 from agro.sources.imagery import open_imagery
-from agro.sources.soil import load_soil
+from agro.sources.soil import load_soil, probe_soil
 from agro.sources.weather import load_weather
 from agro.sources.weather.probe import probe_weather
 from pipelines.network import NetworkOptions, network_of_run, open_network, remote_of
@@ -70,8 +70,8 @@ def examine(folder: Path, as_of: date, workspace: Path, options: NetworkOptions 
     region = inputs.region
     findings = []
     with network_of_run(open_network(region, inputs.parcels, workspace, options)) as network:
-        # What is kept says nothing of who answers; but the soil maps are large and rarely change.
-        kept, network.cache = network.cache, None
+        # What is kept says nothing of who answers.
+        network.cache = None
 
         def attempt(data: str, link: str, work: Callable[[], str]) -> None:
             began, before = time.monotonic(), network.budget.spent.requests
@@ -117,7 +117,9 @@ def examine(folder: Path, as_of: date, workspace: Path, options: NetworkOptions 
             return f"{rows['date'].nunique()} days, {rows['date'].min():%Y-%m-%d} to {rows['date'].max():%Y-%m-%d}"
 
         def soil(number: int) -> str:
-            found = load_soil((region.soil[number],), region.folder, inputs.parcels, inputs.textures, network)
+            if region.soil[number].kind not in ("table", "texture"):
+                return probe_soil(region.soil[number], network)
+            found = load_soil((region.soil[number],), region.folder, inputs.parcels, inputs.textures)
             served = found.soil["parcel_uid"].nunique()
             if not served:
                 reasons = "; ".join(found.rejected["reason"].unique()[:2]) or "no parcel is covered"
@@ -128,7 +130,6 @@ def examine(folder: Path, as_of: date, workspace: Path, options: NetworkOptions 
             attempt("imagery", spec.label, partial(imagery, number))
         for number, link in enumerate(region.weather):
             attempt("weather", link.kind, partial(weather, number))
-        network.cache = kept
         for number, layer in enumerate(region.soil):
             attempt("soil", layer.kind, partial(soil, number))
     return findings

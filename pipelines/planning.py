@@ -12,14 +12,14 @@ from typing import Any
 import geopandas as gpd
 
 from agro.schema.errors import AgroError, NoDataError
-from agro.schema.region import ImagerySpec, Region
+from agro.schema.region import ImagerySpec, Region, SoilSpec
 from agro.sources.imagery import ImagerySource, Remote, open_imagery
 from agro.sources.imagery.cog_cost import plan_parts, plan_whole_tiles
 from agro.sources.imagery.sentinelhub.cost import plan_process, plan_search, plan_statistical
 from agro.sources.net import Network
 from agro.sources.net.budget import Estimate
 from agro.sources.providers import Provider, provider
-from agro.sources.soil.soilgrids import plan_soilgrids
+from agro.sources.soil import plan_soil
 from agro.sources.weather.plan import weather_cost
 from pipelines.network import NetworkOptions, network_of_run, open_network, remote_of
 from pipelines.weekly import read_inputs
@@ -114,7 +114,7 @@ def plan_region(
         for spec in region.imagery:
             plan.lines += _imagery(spec, region, parcels, remote, plan)
         plan.lines += _weather(region, start, end, network)
-        plan.lines += [_soil(spec.kind) for spec in region.soil]
+        plan.lines += [_soil(spec, parcels) for spec in region.soil]
     plan.cheapest = _cheapest([line for line in plan.lines if line.data == "imagery"])
     return plan
 
@@ -230,9 +230,8 @@ def _weather(region: Region, start: date, end: date, network: Network) -> list[P
     return lines
 
 
-def _soil(kind: str) -> PlanLine:
-    if kind in ("table", "texture"):
-        return PlanLine("soil", kind, "on this machine", None, "", Estimate())
-    return PlanLine(
-        "soil", kind, "the tiles of the region, once", None, "", plan_soilgrids(), None, (provider(kind).licence,)
-    )
+def _soil(spec: SoilSpec, parcels: gpd.GeoDataFrame) -> PlanLine:
+    if spec.kind in ("table", "texture"):
+        return PlanLine("soil", spec.kind, "on this machine", None, "", Estimate())
+    notes = ("the first time, about; nothing after", provider(spec.kind).licence)
+    return PlanLine("soil", spec.kind, "tiles that hold the region", None, "", plan_soil(spec, parcels), None, notes)

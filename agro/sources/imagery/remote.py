@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from pyproj import Transformer
 
 from agro.schema.grid import Cells
 from agro.sources.net import Network
-from agro.sources.net.guard import STEP_DEG
+from agro.sources.net.positions import outward
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,9 @@ class Remote:
         boxes = [self.cell_box(member) for member in self.cells.members]
         west, south = min(b[0] for b in boxes), min(b[1] for b in boxes)
         east, north = max(b[2] for b in boxes), max(b[3] for b in boxes)
-        return _down(west), _down(south), -_down(-east), -_down(-north)
+        return outward(west, south, east, north)
 
 
 def _degrees(crs: str, bounds: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     west, south, east, north = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform_bounds(*bounds)
     return float(west), float(south), float(east), float(north)
-
-
-def _down(degrees: float) -> float:
-    return round(math.floor(degrees / STEP_DEG + 1e-9) * STEP_DEG, 1)

@@ -28,6 +28,15 @@ _NAMED = re.compile(r"\b(?:latitude|longitude|lat|lon|lng)\b[\"']?\s*[=:]\s*[\"'
 _NUMBERS_ONLY = re.compile(r"[-+\d.,;\s\[\]]+")
 
 
+def outward(west: float, south: float, east: float, north: float) -> tuple[float, float, float, float]:
+    """A box in degrees rounded outward to `STEP_DEG`: what may leave, whatever lies inside."""
+    return _down(west), _down(south), -_down(-east), -_down(-north)
+
+
+def _down(degrees: float) -> float:
+    return round(math.floor(degrees / STEP_DEG + 1e-9) * STEP_DEG, 1)
+
+
 def in_text(text: str) -> str:
     """What a text shows of positions, or nothing."""
     if _WKT.search(text):

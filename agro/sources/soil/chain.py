@@ -12,7 +12,7 @@ from agro.schema.crops import Texture
 from agro.schema.errors import ConfigError, NoDataError, SourceError
 from agro.schema.region import SoilSpec
 from agro.schema.tables import empty, validate
-from agro.sources.net import Network
+from agro.sources.net import Estimate, Network
 from agro.sources.soil.link import LinkResult
 from agro.sources.soil.table import table_link
 
@@ -101,6 +101,30 @@ def load_soil(
     return SoilResult(
         validate(soil, "soil"), validate(pd.DataFrame(rejected), "rejected") if rejected else empty("rejected")
     )
+
+
+def plan_soil(spec: SoilSpec, parcels: pd.DataFrame) -> Estimate:
+    """What a link asks for the first time; nothing for what is on this machine."""
+    if spec.kind != "soilgrids":
+        return Estimate()
+    from agro.sources.soil.soilgrids import clip_estimate
+
+    return clip_estimate(spec, parcels)
+
+
+def probe_soil(spec: SoilSpec, network: Network) -> str:
+    """Whether a provider of soil answers, in a few words; a small request.
+
+    Raises
+    ------
+    SourceError, NoDataError, BudgetError, ConfigError
+        It does not.
+    """
+    if spec.kind != "soilgrids":
+        raise ConfigError(f"{spec.kind} is no provider", where="soil", do="Read it with load_soil")
+    from agro.sources.soil.soilgrids import probe_soilgrids
+
+    return probe_soilgrids(spec, network)
 
 
 def _link(

@@ -14,12 +14,12 @@ from scipy import sparse
 
 from agro.schema.errors import ConfigError, NoDataError, SourceError
 from agro.schema.region import SoilSpec
-from agro.sources.net import Estimate, Network, checked_url
-from agro.sources.net.guard import STEP_DEG
+from agro.sources.net import Call, Estimate, Network, checked_url
+from agro.sources.net.positions import outward
 from agro.sources.providers import provider
 from agro.sources.soil.link import LinkResult
 from agro.sources.soil.pedotransfer import FC_ERROR_M3_M3, OM_PER_CARBON, WP_ERROR_M3_M3, saxton_rawls
-from agro.sources.soil.soilgrids_tiles import CRS, DEPTHS, PIXEL_M, Pixels, SoilGridsMaps, plan_maps
+from agro.sources.soil.soilgrids_tiles import CRS, DEPTHS, LIST_MB, PIXEL_M, TILE_M, TILE_MB, Pixels, SoilGridsMaps
 from agro.sources.soil.table import LIMITS
 
 PROVIDER = "soilgrids"
@@ -33,11 +33,6 @@ CARBON_PER_PERCENT = 100.0
 SD_BETWEEN_QUANTILES = 3.29
 #: A parcel is served when pixels with values hold at least this share of it.
 MIN_COVERED_FRAC = 0.5
-
-
-def plan_soilgrids(tiles: int = 1) -> Estimate:
-    """Cost of a region's soil, once: two water contents with both quantiles, and stones, at all depths."""
-    return plan_maps((2 * 3 + 1) * len(DEPTHS), 3, tiles)
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ def soilgrids_link(spec: SoilSpec, parcels: pd.DataFrame, uids: list[str], netwo
     url, method = _options(spec)
     outlines = _outlines(parcels, uids)
     pixels, weights = _weights(outlines)
-    maps = SoilGridsMaps(network.client(PROVIDER), url, _box(outlines), tuple(uids))
+    maps = SoilGridsMaps(network.client(PROVIDER), url, outward(*outlines.total_bounds), tuple(uids))
     total = np.asarray(weights.sum(axis=1)).ravel()
 
     def layers(name: str, statistic: str = "mean") -> np.ndarray:
@@ -94,6 +89,49 @@ def soilgrids_link(spec: SoilSpec, parcels: pd.DataFrame, uids: list[str], netwo
     limits, source, said = _limits(layers, method)
     stones = layers("cfvo") / PER_ONE
     return _result(uids, limits, stones, source, said)
+
+
+def clip_estimate(spec: SoilSpec, parcels: gpd.GeoDataFrame) -> Estimate:
+    """What a region's soil costs the first time; nothing after.
+
+    The number of tiles is the mean over all ways in which the box of the parcels may lie on them.
+
+    Raises
+    ------
+    ConfigError
+        Unknown option.
+    """
+    _, method = _options(spec)
+    west, south, east, north = gpd.GeoSeries(
+        [shapely.box(*outward(*parcels.to_crs("EPSG:4326").total_bounds))], crs="EPSG:4326"
+    ).segmentize(0.1).to_crs(CRS).total_bounds  # fmt: skip
+    tiles = round(((east - west) / TILE_M + 1) * ((north - south) / TILE_M + 1))
+    # Stones with water at two tensions (mean and two quantiles) or with sand, clay and carbon.
+    lists, layers = (4, 4 * len(DEPTHS)) if method == "pedotransfer" else (3, 7 * len(DEPTHS))
+    return Estimate(lists + layers * tiles, 0.0, lists * LIST_MB + layers * tiles * TILE_MB)
+
+
+def probe_soilgrids(spec: SoilSpec, network: Network) -> str:
+    """Whether the maps answer: the beginning of one list of tiles, the cache left out.
+
+    Raises
+    ------
+    SourceError, NoDataError, BudgetError
+        As :meth:`agro.sources.net.Client.fetch`.
+    ConfigError
+        Unknown option.
+    """
+    url, method = _options(spec)
+    name = "clay" if method == "pedotransfer" else "wv0033"
+    layer = f"{name}_{DEPTHS[0]}cm_mean"
+    network.client(PROVIDER).fetch(
+        Call(
+            f"{url}/{name}/{layer}.vrt", expects="bytes", byte_range=(0, 1023), ttl_s=0,
+            estimate=Estimate(1, 0.0, 0.001), piece="probe",
+            check=lambda body: "" if b"<VRTDataset" in body else "no list of tiles",
+        )
+    )  # fmt: skip
+    return f"list of tiles of {layer.replace('_', ' ')} read"
 
 
 def _limits(layers: Callable[..., np.ndarray], method: str) -> tuple[_Limits, str, str | None]:
@@ -172,16 +210,6 @@ def _outlines(parcels: pd.DataFrame, uids: list[str]) -> gpd.GeoSeries:
     if not isinstance(parcels, gpd.GeoDataFrame):
         raise ConfigError("the parcels have no outlines", where="soil soilgrids", do="Read them with their geometry")
     return parcels.set_index("parcel_uid").geometry.loc[uids].to_crs("EPSG:4326")
-
-
-def _box(outlines: gpd.GeoSeries) -> tuple[float, float, float, float]:
-    """Box of the parcels, rounded outward, in degrees."""
-    west, south, east, north = outlines.total_bounds
-
-    def down(degrees: float) -> float:
-        return round(math.floor(degrees / STEP_DEG + 1e-9) * STEP_DEG, 1)
-
-    return down(west), down(south), -down(-east), -down(-north)
 
 
 def _weights(outlines: gpd.GeoSeries) -> tuple[Pixels, sparse.csr_array]:

@@ -28,13 +28,10 @@ DEPTHS = ("0-5", "5-15", "15-30", "30-60", "60-100", "100-200")
 #: Kept so long: the maps change with a release, every few years.
 TTL_S = 365 * 86400.0
 _NODATA = -32768
-_TILE_MB, _LIST_MB = 0.3, 8.0
+#: Side of a tile, and what a tile (not compressed) and a list of the world's tiles of a property weigh, about.
+TILE_M = 450 * PIXEL_M
+TILE_MB, LIST_MB = 0.41, 6.0
 _TILE_NAME = re.compile(r"(?:\./)?(?P<layer>[A-Za-z0-9_.-]+)/(?P<rest>(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.tif)")
-
-
-def plan_maps(layers: int, properties: int, tiles: int = 1) -> Estimate:
-    """Cost of so many layers of some properties, each on so many tiles, when nothing is kept."""
-    return Estimate(properties + layers * tiles, 0.0, properties * _LIST_MB + layers * tiles * _TILE_MB)
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class SoilGridsMaps:
     def _tile(self, url: str, layer: str, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Side of its pixels (m), its values at points, and which points lie in it."""
         call = Call(
-            url, expects="bytes", ttl_s=TTL_S, estimate=Estimate(1, 0.0, _TILE_MB), piece=layer.replace("_", " "),
+            url, expects="bytes", ttl_s=TTL_S, estimate=Estimate(1, 0.0, TILE_MB), piece=layer.replace("_", " "),
             parcels=self._parcels, check=lambda body: "" if body[:4] in _TIFF else "no TIFF",
         )  # fmt: skip
         for last in (False, True):
@@ -143,7 +140,7 @@ class SoilGridsMaps:
         if layer not in self._lists:
             url = f"{self._url}/{name}/{layer}.vrt"
             call = Call(
-                url, expects="bytes", ttl_s=TTL_S, estimate=Estimate(1, 0.0, _LIST_MB), piece=f"tiles of {name}",
+                url, expects="bytes", ttl_s=TTL_S, estimate=Estimate(1, 0.0, LIST_MB), piece=f"tiles of {name}",
                 parcels=self._parcels, check=lambda body: "" if b"<VRTDataset" in body[:500] else "no list of tiles",
             )  # fmt: skip
             try:

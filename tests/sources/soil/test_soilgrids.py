@@ -19,11 +19,11 @@ from shapely.geometry import box
 from soilgrids_server import CRS, SIDE, SoilGridsServer, even
 
 from agro.schema.crops import load_textures
-from agro.schema.errors import BudgetError, ConfigError
+from agro.schema.errors import BudgetError, ConfigError, SourceError
 from agro.schema.region import SoilSpec
 from agro.sources.net import Budget, Cache, Ledger, Network, OutboundGuard
 from agro.sources.net.budget import Limits
-from agro.sources.soil import SoilResult, load_soil
+from agro.sources.soil import SoilResult, load_soil, plan_soil, probe_soil
 from agro.sources.soil.pedotransfer import FC_ERROR_M3_M3, WP_ERROR_M3_M3, saxton_rawls
 from agro.water.tables import SOILS_FILE
 
@@ -291,3 +291,27 @@ def test_without_a_network_the_next_link_serves_and_says_why(server: SoilGridsSe
 def test_wrong_options(network: Network, options: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load_soil([SoilSpec(kind="soilgrids", options=options)], Path(), ONE, TEXTURES, network)
+
+
+def test_the_plan_is_near_what_is_asked(server: SoilGridsServer, network: Network) -> None:
+    spec = SoilSpec(kind="soilgrids", options={"url": server.folder})
+    load(server, network, ONE)
+    planned = plan_soil(spec, ONE)
+    assert planned.requests == len(server.asked()) == network.budget.spent.requests
+    texture = plan_soil(SoilSpec(kind="soilgrids", options={"method": "pedotransfer"}), ONE)
+    assert texture.requests == 4 + 6 * 4 and texture.mb < planned.mb
+    wide = parcels(ONE.geometry[0], translate(ONE.geometry[0], 2.0, 2.0))
+    assert plan_soil(spec, wide).requests > 4 * planned.requests
+    assert plan_soil(SoilSpec(kind="texture", texture="loam"), ONE).requests == 0
+
+
+def test_the_probe_is_one_small_request(server: SoilGridsServer, network: Network) -> None:
+    spec = SoilSpec(kind="soilgrids", options={"url": server.folder})
+    assert "wv0033 0-5cm mean" in probe_soil(spec, network)
+    (request,) = server.asked()
+    assert request.headers["range"] == "bytes=0-1023"
+    server.route("/data/", lambda _: Reply("<html>", headers={"Content-Type": "text/html"}))
+    with pytest.raises(SourceError, match="web page"):
+        probe_soil(spec, network)
+    with pytest.raises(ConfigError):
+        probe_soil(SoilSpec(kind="texture", texture="loam"), network)
