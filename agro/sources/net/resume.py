@@ -42,10 +42,8 @@ class Resume:
             return {}
         try:
             self._tag = str(json.loads(self._about.read_text(encoding="utf-8"))["etag"])
-            self._handle = self._part.open("r+b")
-            self._from = self._handle.seek(0, 2)
+            self._from = self._part.stat().st_size
         except (ValueError, KeyError, TypeError, OSError):
-            self.close()
             return {}
         return {"Range": f"bytes={self._from}-", "If-Range": self._tag} if self._from else {}
 
@@ -56,7 +54,10 @@ class Resume:
         if response.status_code == 206 and self.going_on:
             told = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
             if told and int(told.group(1)) == self._from and response.headers.get("etag", self._tag) == self._tag:
-                return self
+                with contextlib.suppress(OSError):  # removed meanwhile to make room
+                    self._handle = self._part.open("r+b")
+                    if self._handle.seek(0, 2) == self._from:
+                        return self
             self.done()
             raise httpx.RemoteProtocolError("another part than the one asked for")
         self.close()
