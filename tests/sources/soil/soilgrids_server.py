@@ -76,7 +76,7 @@ class SoilGridsServer(ProtocolServer):
     def vrt(self, layer: str) -> str:
         """List of the tiles of a layer."""
         sources = "".join(
-            f'<ComplexSource><SourceFilename relativeToVRT="1">{layer}/{name}</SourceFilename><SourceBand>1</SourceBand>'
+            f'<ComplexSource><SourceFilename relativeToVRT="1">./{layer}/{name}</SourceFilename><SourceBand>1</SourceBand>'
             f'<SrcRect xOff="0" yOff="0" xSize="{n}" ySize="{n}"/>'
             f'<DstRect xOff="{c}" yOff="{r}" xSize="{n * side / 250:g}" ySize="{n * side / 250:g}"/></ComplexSource>'
             for name, (c, r, n, side) in self._tiles(layer).items()
