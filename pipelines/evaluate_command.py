@@ -12,7 +12,7 @@ from agro.evaluate.water import score_by_plot, score_water
 from agro.schema.errors import ConfigError
 from agro.store.plain_table import write_plain_table
 from pipelines.balance_tables import read_tables
-from pipelines.water_doubt import field_capacity_warnings, score_hidden_log
+from pipelines.water_doubt import field_capacity_warnings, score_hidden_log, with_inferred_irrigation
 from pipelines.water_estimates import PROTOCOLS, Options, estimate
 from pipelines.water_inputs import Site, read_site
 
@@ -56,9 +56,10 @@ def evaluate_water(
     site = _site(folder)
     teacher = None if learned_from is None else _site(learned_from)
     options = Options(protocol, corrected)
-    estimates, told = estimate(site, teacher, options)
+    site, doubt_mm, unlogged = with_inferred_irrigation(site, options.seen)
+    estimates, told = estimate(site, teacher, options, doubt_mm)
     doubts = field_capacity_warnings(site, options.seen)
-    scores = {**score_water(estimates), "warnings": [*site.warnings, *told, *doubts]}
+    scores = {**score_water(estimates), "warnings": [*site.warnings, *unlogged, *told, *doubts]}
     return WaterEvaluation(scores, estimates, score_by_plot(estimates))
 
 

@@ -58,11 +58,14 @@ class Learned:
     scales: Mapping[str, np.ndarray]
 
 
-def estimate(site: Site, learned_from: Site | None, options: Options) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def estimate(
+    site: Site, learned_from: Site | None, options: Options, doubt_mm: np.ndarray | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Estimate every reading that the protocol hides.
 
     A plot is estimated from the weather, its soil and irrigation, its own readings that may be seen, and all readings of other plots:
     those of `learned_from`, or without it those of the same site. Parameters and scales come from plots outside the plot's group.
+    `doubt_mm` (days + 1, plots) is an sd that widens the intervals, of inputs that were inferred.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def estimate(site: Site, learned_from: Site | None, options: Options) -> tuple[p
         physics_mm and the shares of the correction; what each term of the balance did in the week before.
     """
     count = len(site.names)
+    doubt = np.zeros((len(site.days) + 1, count)) if doubt_mm is None else doubt_mm
     warnings: list[str] = []
     parts = []
     if learned_from is not None:
@@ -80,7 +84,7 @@ def estimate(site: Site, learned_from: Site | None, options: Options) -> tuple[p
             warnings.append(f"not learned from, as they are scored themselves: {told}")
         lesson = np.setdiff1d(np.arange(len(learned_from.names)), same)
         learned = _learn(learned_from, lesson, options)
-        parts = [_estimate_plot(site, p, learned_from, lesson, learned, options) for p in range(count)]
+        parts = [_estimate_plot(site, p, learned_from, lesson, learned, options, doubt) for p in range(count)]
         sizes = [len(lesson)]
     else:
         groups = GROUPS if count >= 2 * GROUPS else count
@@ -89,7 +93,9 @@ def estimate(site: Site, learned_from: Site | None, options: Options) -> tuple[p
             members = np.arange(group, count, groups)
             learned = _learn(site, np.setdiff1d(np.arange(count), members), options)
             for p in members:
-                parts.append(_estimate_plot(site, int(p), site, np.setdiff1d(np.arange(count), [p]), learned, options))
+                parts.append(
+                    _estimate_plot(site, int(p), site, np.setdiff1d(np.arange(count), [p]), learned, options, doubt)
+                )
     if min(sizes) == 0:
         warnings.append("no other plot to learn from: physics alone, with the tables' parameters; intervals are wide")
     elif min(sizes) < MIN_LEARNING_PLOTS:
@@ -233,7 +239,7 @@ def _samples(
 
 
 def _estimate_plot(
-    site: Site, plot: int, teacher: Site, lesson: np.ndarray, learned: Learned, options: Options
+    site: Site, plot: int, teacher: Site, lesson: np.ndarray, learned: Learned, options: Options, doubt: np.ndarray
 ) -> pd.DataFrame:
     r = site.readings
     own = r.where(r.plot == plot)
@@ -260,6 +266,8 @@ def _estimate_plot(
             scores, covariance = calibrate([_target(teacher, taught), _target(site, seen)], fixed=_fixed(site))
         run = _run(site, scores)
         said = _physics_alone(site, plot, hidden, run, scores, covariance)
+    unsure = Z_90 * doubt[hidden.day, plot]
+    said = {name: (found, np.hypot(half, unsure)) for name, (found, half) in said.items()}
     return _rows(site, plot, hidden, run, said)
 
 

@@ -169,3 +169,26 @@ def test_greeley_with_observed_kcb_and_nothing_learned(shared_data: Path) -> Non
 def test_a_hidden_log_at_maricopa(shared_data: Path) -> None:
     run = CliRunner().invoke(app, ["evaluate", "irrigation", str(shared_data / "soilwater-maricopa-2018"), "--json"])
     assert json.loads(run.stdout)["rmse_15d_mm"] < 28.8
+
+
+def test_a_plot_without_a_log_is_given_inferred_events_and_a_wider_interval(folder: Path, tmp_path: Path) -> None:
+    silent = change_readings(folder, tmp_path / "b", None, 99)
+    edit(silent, "irrigation.csv", lambda t: t[t["plot_id"] != "p6"])
+    logged, found = (evaluate_water(f, "three-readings", corrected=False) for f in (folder, silent))
+    assert [
+        w for w in found.scores["warnings"] if w.startswith("plot p6: no irrigation is logged and its readings ask")
+    ]
+    own = found.estimates["plot_id"] == "p6"
+
+    def width(table: pd.DataFrame) -> pd.Series:
+        return (table["storage_high_mm"] - table["storage_low_mm"])[own]
+
+    assert (width(found.estimates) > width(logged.estimates)).all()
+    blind = evaluate_water(silent, "blind", corrected=False)
+    assert [w for w in blind.scores["warnings"] if w.startswith("plot p6: no irrigation is logged; taken as rainfed")]
+
+    def miss(table: pd.DataFrame) -> float:
+        part = table[(table["plot_id"] == "p6") & table["date"].isin(found.estimates["date"])]
+        return float(np.sqrt(((part["storage_mm"] - part["storage_measured_mm"]) ** 2).mean()))
+
+    assert miss(found.estimates) < 0.7 * miss(blind.estimates)
