@@ -93,9 +93,9 @@ def inputs_of(fields: Fields, chunk: slice) -> tuple[Forcing, Soil, np.ndarray, 
     irrigation = np.zeros((DAYS, n))
     irrigation[fields.event_day[:, chunk], np.arange(n)] = fields.event_mm[:, chunk]
     fc = fields.fc[:, None, chunk] * fields.fc_factor[:, chunk]
-    held = (fc - fields.wp[:, None, chunk]).reshape(3, members * n)
-    taw = layered_water_mm(TOP, BOTTOM, held, np.tile(roots, members))
-    full = layered_water_mm(TOP, BOTTOM, held, np.full((1, members * n), 1.2))[0]
+    held = fc - fields.wp[:, None, chunk]
+    taw = layered_water_mm(TOP, BOTTOM, held, roots).reshape(DAYS, members * n)
+    full = layered_water_mm(TOP, BOTTOM, held, np.full((1, n), 1.2)).ravel()
     tew, rew = surface_layer(fc[0].ravel(), np.tile(fields.wp[0, chunk], members))
     forcing = Forcing(
         et0_mm=fields.et0_mm[:, None], rain_mm=fields.rain_mm[:, None], irrigation_mm=spread(irrigation, fields.depth_factor),
@@ -117,9 +117,11 @@ def run(fields: Fields, engine: Engine) -> dict[str, np.ndarray]:
         done = run_balance(forcing, soil, start, soil.tew_mm, dr_full0_mm=full, keep=KEPT, engine=engine)
         for name in KEPT:
             cube = getattr(done, name).reshape(DAYS, members, -1)
-            out[name][:, chunk] = cube.mean(axis=1) if members > 1 else cube[:, 0]
+            mean = cube.mean(axis=1)
+            out[name][:, chunk] = mean
             if members > 1:
-                out[f"{name}_sd"][:, chunk] = cube.std(axis=1)
+                square = np.einsum("dmn,dmn->dn", cube, cube) / members
+                out[f"{name}_sd"][:, chunk] = np.sqrt(np.maximum(square - mean**2, 0.0))
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(take, column_chunks(parcels, max(CHUNK // members, 1))))

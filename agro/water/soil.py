@@ -42,26 +42,34 @@ def available_water_mm(
 def layered_water_mm(
     top_m: np.ndarray, bottom_m: np.ndarray, held_m3_m3: np.ndarray, depth_m: np.ndarray
 ) -> np.ndarray:
-    """Water held down to each depth, all columns at once: 1000 * sum held dz.
+    """Water held down to each depth, all parcels and members at once: 1000 * sum held dz.
 
     Parameters
     ----------
     top_m, bottom_m : numpy.ndarray
-        (layers,) or (layers, columns), from the top; the first layer begins at the surface, the lowest goes on below.
+        (layers,) or (layers, parcels), from the top; the first layer begins at the surface, the lowest goes on below.
     held_m3_m3 : numpy.ndarray
-        (layers, columns) water of the fine earth, for available water (fc - wp) (1 - stones).
+        (layers, ..., parcels) water of the layer, for available water (fc - wp) (1 - stones); between them the members, if any.
     depth_m : numpy.ndarray
-        (days, columns).
+        (days, parcels): members share their parcel's roots.
+
+    Returns
+    -------
+    numpy.ndarray
+        (days, ..., parcels).
     """
-    total: np.ndarray | None = None
-    last = len(held_m3_m3) - 1
+    layers = len(held_m3_m3)
+    if not layers:
+        raise ContractError("no layer", where="soil", do="Give at least one")
+    total = np.zeros((depth_m.shape[0], *held_m3_m3.shape[1:]))
+    part = np.empty_like(total)
+    between = tuple(range(1, held_m3_m3.ndim - 1))
     for layer, held in enumerate(held_m3_m3):
         start = 0.0 if layer == 0 else top_m[layer]
-        reach = depth_m if layer == last else np.minimum(depth_m, bottom_m[layer])
-        part = np.maximum(reach - start, 0.0) * (1000.0 * held)
-        total = part if total is None else total + part
-    if total is None:
-        raise ContractError("no layer", where="soil", do="Give at least one")
+        reach = depth_m if layer == layers - 1 else np.minimum(depth_m, bottom_m[layer])
+        thickness_mm = 1000.0 * np.maximum(reach - start, 0.0)
+        np.multiply(np.expand_dims(thickness_mm, between), held, out=part)
+        total += part
     return total
 
 
