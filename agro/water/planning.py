@@ -77,7 +77,8 @@ def irrigation_plan(
     by_pump = options.max_hours_d * ahead.flow_m3_h * ahead.efficiency_frac / (10.0 * ahead.area_ha)
     most_today = np.fmin(most, by_pump)
     allowed_days = open_days(ahead.days, options)
-    applied, unfinished = np.zeros(len(ahead.parcels)), np.zeros(len(ahead.parcels), dtype=bool)
+    # ``owed``: what the pump could not bring of the last dose.
+    applied, owed = np.zeros(len(ahead.parcels)), np.zeros(len(ahead.parcels))
     parts, opened = [], 0
     for day in map(int, np.flatnonzero(allowed_days)):
         if day == 0:
@@ -88,11 +89,13 @@ def irrigation_plan(
         reached = (left[:, :, day:until] >= ahead.allowed_mm[:, :, day:until]).any(axis=2).mean(axis=1)
         room = ahead.rain_mm[:, day + 1 : day + 1 + ROOM_FOR_RAIN_D].sum(axis=1)
         wanted = left[:, :, day].mean(axis=1) - room
-        due = unfinished | (reached >= AGREEING) | (drip & (opened % options.drip_interval_d == 0) & (wanted >= least))
+        due = (reached >= AGREEING) | (drip & (opened % options.drip_interval_d == 0) & (wanted >= least))
         opened += 1
-        dose = np.where(due & (wanted > 0), np.clip(wanted, np.where(unfinished, 0.0, least), most), 0.0)
+        fresh = np.where(due & (wanted > 0), np.clip(wanted, least, most), 0.0)
+        # Rain since then has paid for part of what is owed.
+        dose = np.where((owed > 0) | (fresh == 0), np.minimum(owed, np.maximum(wanted, 0.0)), fresh)
         net = np.minimum(dose, most_today)
-        unfinished = net < dose
+        owed = dose - net
         before = left[:, :, day].mean(axis=1)
         applied = applied + net
         given = np.flatnonzero(net > 0)

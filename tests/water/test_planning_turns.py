@@ -78,10 +78,12 @@ def test_the_pump_spreads_over_days() -> None:
     table = parcels({})
     out = plan(table, water(table, [40.0]), max_hours_d=5.0)  # 25 mm net a day
     assert (out["hours"] <= 5.0 + 1e-9).all()
-    # 64 on the fourth day, and 6 more each day until it is done: 25, 25, and what is left of 64 + 12.
-    assert list(out["date"].dt.day) == [15, 16, 17, 18] and out["net_mm"].tolist() == pytest.approx(
-        [25.0, 25.0, 25.0, 7.0]
-    )
+    # 64 are missing on the fourth day: 25, 25 and the 14 left of them.
+    assert list(out["date"].dt.day) == [15, 16, 17]
+    assert out["net_mm"].tolist() == pytest.approx([25.0, 25.0, 14.0])
+    # Rain on the sixth day pays for a part of what is owed.
+    wet = plan(table, water(table, [40.0], rain=(6, 20.0)), max_hours_d=5.0)
+    assert wet["net_mm"].sum() < out["net_mm"].sum()
 
 
 def test_rest_days_and_closed_dates_bring_water_forward() -> None:
