@@ -98,7 +98,7 @@ def share_volume(
         )  # fmt: skip
     # Floors give way by ten hairs: where they take all there is, there is still room below the limit.
     given, worth_per_m3 = _solve(worth, floors * (1 - 10 * HAIR), most_m3, rows, limits * (1 - HAIR))
-    net = np.divide(given, m3_per_mm, out=np.zeros_like(need), where=m3_per_mm > 0)
+    net = np.minimum(np.divide(given, m3_per_mm, out=np.zeros_like(need), where=m3_per_mm > 0), need)
     out = table.assign(
         net_mm=net,
         gross_mm=net / table["efficiency_frac"].to_numpy(),

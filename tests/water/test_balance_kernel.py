@@ -156,7 +156,7 @@ def closing_errors_mm(forcing: Forcing, done: Balance, dr0: np.ndarray, full0: n
     return errors
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 100_000))
 def test_each_day_closes_whatever_the_options(seed: int) -> None:
     forcing, soil, dr0, de0 = season(seed)
@@ -177,7 +177,7 @@ def test_each_day_closes_whatever_the_options(seed: int) -> None:
         assert (below <= soil.taw_full_mm - forcing.taw_mm + 1e-6).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 100_000))
 def test_equals_the_scalar_reference(seed: int) -> None:
     forcing, soil, dr0, de0 = season(seed)
@@ -192,7 +192,7 @@ def test_equals_the_scalar_reference(seed: int) -> None:
         np.testing.assert_allclose(mine, expected, atol=1e-9, err_msg=str(chosen))
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", pytest.param("numba", marks=pytest.mark.slow)])
 def test_columns_do_not_see_each_other(engine: Engine) -> None:
     if engine == "numba":
         pytest.importorskip("numba")

@@ -33,7 +33,7 @@ def test_fao56_example_19_by_night_and_by_day() -> None:
     assert clear_sky_mj_m2(8.0, ra) == pytest.approx(2.658, abs=0.005)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     temperature=st.floats(-5, 42), humidity=st.floats(10, 99), wind=st.floats(0.3, 9), share=st.floats(0.1, 1.0),
     lat=st.floats(15, 55), lon=st.floats(-120, 60), elevation=st.floats(0, 2500), day=st.integers(1, 365), hour=st.integers(0, 23),
