@@ -41,16 +41,21 @@ class LeadResult:
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def yield_table(data: RegionalYields, lead: str) -> tuple[pd.DataFrame, np.ndarray, int]:
-    """Features and yields (t/ha, NaN = none) of every region and year at a lead; and rows left out for want of any input.
+def training_years(data: RegionalYields, until: int | None = None) -> range:
+    """Years that a model reads: those of the harvests to `until`, and two before for the climatology."""
+    last = int(data.yields["year"].max())
+    return range(int(data.yields["year"].min()) - EARLIER_YEARS, min(last, until or last) + 1)
+
+
+def yield_table(data: RegionalYields, lead: str, until: int | None = None) -> tuple[pd.DataFrame, np.ndarray, int]:
+    """Features and yields (t/ha, NaN = none) of every region and year to `until` at a lead; and rows left out for want of any input.
 
     Raises
     ------
     NoDataError
         No row has an input before the lead date.
     """
-    years = range(int(data.yields["year"].min()) - EARLIER_YEARS, int(data.yields["year"].max()) + 1)
-    table = season_table(data.series, data.regions, years, LEADS[lead])
+    table = season_table(data.series, data.regions, training_years(data, until), LEADS[lead])
     wanted = data.yields.rename(columns={"adm_id": "group"})
     table = table.merge(wanted, on=["group", "year"], how="left")
     told = [c for c in table.columns if c not in (*KEYS, "soil_awc", "yield_t_ha") and not c.startswith("around_")]

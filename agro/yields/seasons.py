@@ -49,7 +49,7 @@ def season_windows(series: pd.DataFrame, regions: pd.DataFrame, years: range, le
     number = (day.to_numpy() - origin) / np.timedelta64(1, "D")
     year = day.dt.year.to_numpy()
     # A date belongs to the harvest whose season's end comes next.
-    year = year + (day.dt.dayofyear.to_numpy() > end_doy)
+    year = year + (day.dt.day_of_year.to_numpy() > end_doy)
     first = (pd.to_datetime({"year": year, "month": 1, "day": 1}).to_numpy() - origin) / np.timedelta64(1, "D")
     to_end = first + end_doy - number
     gone = 1.0 - to_end / length
@@ -74,19 +74,24 @@ def _means(table: pd.DataFrame, stage: str) -> pd.DataFrame:
     return mean.rename(columns=lambda v: f"{v}_{stage}")
 
 
-def season_table(series: pd.DataFrame, regions: pd.DataFrame, years: range, lead_frac: float) -> pd.DataFrame:
+def season_table(
+    series: pd.DataFrame, regions: pd.DataFrame, years: range, lead_frac: float, reference: range | None = None
+) -> pd.DataFrame:
     """What a model takes: adm_id as ``group``, year, the windows, those of the neighbours, and the soil's water.
 
-    Arguments as for :func:`season_windows`; `regions` also with latitude, longitude (degrees) and awc.
+    Arguments as for :func:`season_windows` and :func:`neighbour_means`; `regions` also with latitude, longitude (degrees) and awc.
     """
     windows = season_windows(series, regions, years, lead_frac)
-    table = windows.merge(neighbour_means(windows, regions), on=["adm_id", "year"])
+    table = windows.merge(neighbour_means(windows, regions, reference), on=["adm_id", "year"])
     table["soil_awc"] = table["adm_id"].map(regions["awc"]).astype(float)
     return table.rename(columns={"adm_id": "group"})
 
 
-def neighbour_means(windows: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
-    """Windows averaged over the region and those around it, Gaussian weights of 150 km; the same shape, other names.
+def neighbour_means(windows: pd.DataFrame, regions: pd.DataFrame, reference: range | None = None) -> pd.DataFrame:
+    """Departures of windows averaged over the region and those around it, Gaussian weights of 150 km.
+
+    Departures are from each region's mean over the years of `reference`, those of the table by default; a model is to be
+    asked with the years that it was trained with.
 
     A window missing in one region is left out of the average there; where no coordinates are known all regions weigh the same.
     """
@@ -100,7 +105,9 @@ def neighbour_means(windows: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFram
     full = windows.set_index(["adm_id", "year"]).reindex(pd.MultiIndex.from_product([order, years]))
     cube = full[names].to_numpy(dtype=float).reshape(len(order), len(years), len(names))
     # Regions differ in level: their departures are averaged, so that a gap in one does not move the others.
-    cube = cube - np.nanmean(np.where(np.isfinite(cube).any(axis=1, keepdims=True), cube, 0.0), axis=1, keepdims=True)
+    kept = cube[:, [reference is None or y in reference for y in years], :]
+    count = np.isfinite(kept).sum(axis=1, keepdims=True)
+    cube = cube - np.where(count > 0, np.nansum(kept, axis=1, keepdims=True) / np.maximum(count, 1), np.nan)
     seen = np.isfinite(cube)
     total = np.einsum("rs,syf->ryf", weights, np.where(seen, cube, 0.0))
     weight = np.einsum("rs,syf->ryf", weights, seen.astype(float))

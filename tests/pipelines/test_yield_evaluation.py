@@ -116,3 +116,26 @@ def test_command_prints_one_object_and_writes_table_and_plots(folder: Path, tmp_
 def test_a_folder_without_yields_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["yield", "evaluate", str(tmp_path)])
     assert done.exit_code != 0 and "yield_<crop>_<country>" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_train_predict_and_card(folder: Path, tmp_path: Path) -> None:
+    run = CliRunner()
+    model, out = tmp_path / "m.skops", tmp_path / "f.csv"
+    options = ["--lead", "mid", "--lead", "end", "--until", "2011", "--jobs", "1", "--licence", "CC-BY-4.0"]
+    done = run.invoke(app, ["yield", "train", str(folder), "--out", str(model), *options])
+    assert done.exit_code == 0, done.output
+    card = json.loads(run.invoke(app, ["yield", "card", str(model)]).stdout)
+    assert card["licence_of_data"] == "CC-BY-4.0" and card["leads"]["end"]["years"] == [2004, 2011]
+    done = run.invoke(app, ["yield", "predict", str(model), str(folder), "--year", "2012", "--out", str(out), "--json"])
+    assert done.exit_code in (0, 3), done.output
+    found, table = json.loads(done.stdout), pd.read_csv(out)
+    assert found["forecasts"] + found["abstained"] == len(table) == 8 and found["drift"]["rows"] == 8
+    assert set(table["model_digest"]) == {card["model_digest"]}
+    known = table[table["abstain_reason"].isna()]
+    assert len(known) >= 4 and known["reason"].str.contains("NDVI").all() and known["change"].str.contains("t/ha").all()
+    data = read_cybench(folder).yields
+    truth = data[data["year"] == 2012].set_index("adm_id")["yield_t_ha"].reindex(known["group"]).to_numpy()
+    assert np.corrcoef(known["yield_t_ha"], truth)[0, 1] > 0.9
+    (tmp_path / "m.card.json").write_text(json.dumps({**card, "model_digest": "0"}))
+    assert run.invoke(app, ["yield", "card", str(model)]).exit_code != 0
