@@ -14,6 +14,7 @@ import numpy as np
 from agro.schema.errors import AgroError, NoDataError, SourceError
 from agro.schema.grid import Grid
 from agro.sources.imagery import open_imagery
+from agro.sources.net import RetryPolicy
 from agro.sources.soil import load_soil, probe_soil
 from agro.sources.weather import load_weather
 from agro.sources.weather.probe import probe_weather
@@ -23,6 +24,8 @@ from pipelines.weekly import Inputs, read_inputs
 
 #: Days of imagery looked for: at least two looks.
 LOOK_BACK_D = 15
+#: Whether a provider answers shows at once: two attempts.
+QUICK = RetryPolicy(attempts=2, first_wait_s=0.5, deadline_s=30.0, stall_s=15.0)
 
 
 @dataclass(frozen=True)

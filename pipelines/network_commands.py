@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from pipelines.printing import DateOption, JsonOption, WorkspaceOption, out, print_json
+from pipelines.printing import DateOption, JsonOption, WorkspaceOption, out, plain_table, print_json, print_table
 
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Ask nobody: use what the cache has.")]
 MaxPuOption = Annotated[float | None, typer.Option("--max-pu", min=0, help="Stop before more processing units.")]
@@ -64,7 +63,7 @@ def plan_command(
         f"[bold]{plan.region}[/]  {plan.parcels} parcels, {plan.area_ha:.1f} ha, in {plan.cells} cells of 26 km2; "
         f"{plan.start} .. {plan.end}; bands {', '.join(plan.bands)}"
     )
-    table = Table("data", "provider", "way", "scenes", "requests", "PU", "MB", "of a month", box=None)
+    table = plain_table("data", "provider", "way", "scenes", "requests", "PU", "MB", "of a month")
     for line in plan.lines:
         scenes = "" if line.scenes is None else f"{line.scenes} {line.scenes_from}"
         share = "" if line.month_frac is None else f"{line.month_frac:.1%}"
@@ -72,10 +71,9 @@ def plan_command(
             line.data, escape(line.provider), line.way, scenes, f"{line.estimate.requests:,}", f"{line.estimate.pu:,.2f}",
             f"{line.estimate.mb:,.1f}", share,
         )  # fmt: skip
-    out.print(table)
-    for line in plan.lines:
-        for note in line.notes:
-            out.print(f"  {escape(line.provider)}: {escape(note)}")
+    print_table(table)
+    for note in dict.fromkeys(f"{line.provider}: {note}" for line in plan.lines for note in line.notes):
+        out.print(f"  {escape(note)}")
     if plan.cheapest:
         out.print(f"cheapest imagery: [bold]{escape(plan.cheapest)}[/]")
     out.print(
@@ -100,11 +98,12 @@ def doctor_command(
 
     Example: agro doctor --region my-region --workspace demo
     """
-    from pipelines.doctor import examine
+    from pipelines.doctor import QUICK, examine
     from pipelines.printing import parse_date
 
     day = parse_date(as_of) if as_of else date.today() - timedelta(days=1)
-    findings = examine(region, day, workspace, network_options(offline, None, max_requests, None, cache))
+    options = replace(network_options(offline, None, max_requests, None, cache), policy=QUICK)
+    findings = examine(region, day, workspace, options)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -136,14 +135,14 @@ def cost_command(
     if as_json:
         print_json(costs.as_dict())
         return
-    table = Table("month", "region", "provider", "requests", "(plan)", "PU", "(plan)", "MB", "(plan)", box=None)
+    table = plain_table("month", "region", "provider", "requests", "(plan)", "PU", "(plan)", "MB", "(plan)")
     for row in costs.months.to_dict("records"):
         table.add_row(
             str(row["month"]), str(row["region"]), str(row["provider"]), f"{row['requests']:,}",
             f"{row['estimated_requests']:,}", f"{row['pu']:,.3f}", f"{row['estimated_pu']:,.3f}", f"{row['mb']:,.2f}",
             f"{row['estimated_mb']:,.2f}",
         )  # fmt: skip
-    out.print(table)
+    print_table(table)
     for row in costs.per_ha_week.to_dict("records"):
         if row["area_ha"] is None:
             out.print(f"{row['region']}: no run yet, so no area to divide by")

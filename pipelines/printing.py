@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,19 @@ def progress_bar(hidden: bool) -> Iterator[Progress]:
             bar.update(task, description=stage, completed=done, total=total)
 
         yield report
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without lines whose cells are never cut."""
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def print_table(table: Table) -> None:
+    """A table as wide as it has to be: a pipe has no width."""
+    Console(highlight=False, width=max(out.width, 200)).print(table)
 
 
 def print_json(value: Any) -> None:
