@@ -78,6 +78,11 @@ class ImageryChain:
             do="See what works with: agro doctor",
         )  # fmt: skip
 
+    @property
+    def serving(self) -> ImagerySource:
+        """The source that gave the last search."""
+        return self._source(self._serving)
+
     def alternatives(self, day: date, reason: str) -> Iterator[list[Scene]]:
         """The day's scenes from each source after the one that serves, where mixing is allowed."""
         if not self.mixing:

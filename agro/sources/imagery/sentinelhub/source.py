@@ -29,6 +29,8 @@ from agro.sources.providers import provider
 
 #: Bands of the indices that a region observes unless it says otherwise.
 DEFAULT_BANDS = ("nir", "red", "rededge1", "swir16")
+#: Process API by the cell, Statistical API by the parcel.
+WAYS = ("pixels", "statistics")
 _BANDS = tuple(SENTINEL2_COMMON_NAMES.values())
 
 
@@ -46,6 +48,8 @@ class SentinelHub:
         Of the ``sentinelhub`` package's ``config.toml``; ``SH_CLIENT_ID`` and ``SH_CLIENT_SECRET`` go before it.
     max_cloud_frac : float
         Products with a larger share of cloud are not asked for.
+    way : {"pixels", "statistics"}
+        Pixels by the cell, or :meth:`statistics` by the parcel, for which outlines leave this machine.
     bands : iterable of str, optional
         Common names to fetch together; None: those of `remote`, else of the default indices.
 
@@ -72,7 +76,12 @@ class SentinelHub:
         profile: str | None = None,
         max_cloud_frac: float = 1.0,
         bands: Iterable[str] | None = None,
+        way: str = "pixels",
     ) -> None:
+        if way not in WAYS:
+            raise ConfigError(f"no way {way!r}", where="imagery.options.way", do=f"One of: {', '.join(WAYS)}")
+        #: Whether the provider is to compute from outlines.
+        self.by_parcel = way == "statistics"
         if isinstance(max_cloud_frac, bool) or not isinstance(max_cloud_frac, (int, float)):
             raise ConfigError(f"{max_cloud_frac!r} is not a number", where="imagery.options.max_cloud_frac")
         if not (math.isfinite(max_cloud_frac) and 0 <= max_cloud_frac <= 1):
