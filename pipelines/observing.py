@@ -24,6 +24,7 @@ from agro.schema.tables import empty, validate
 from agro.sources.imagery import ImagerySource, Scene
 from agro.sources.imagery.chain import ImageryChain
 from agro.store.workspace import read_table, write_table
+from pipelines.coverage import kept_weights, parcels_digest
 from pipelines.observing_by_parcel import ComputesByParcel, observe_by_parcel
 from pipelines.units import Manifest, Unit, one_line
 
@@ -197,26 +198,26 @@ def observe_period(
             f"no scene from {start} to {end}", where=f"imagery {source.name}", do="Widen the period or check the folder"
         )
     keys, bands = usable_indices(options.indices, found.scenes)
-    parcels_digest = digest_of([list(parcels["parcel_uid"]), list(parcels["agro:geometry_digest"])])
+    outlines = parcels_digest(parcels)
     serving = source.serving if isinstance(source, ImageryChain) else source
     if isinstance(serving, ComputesByParcel) and serving.by_parcel:
         told = observe_by_parcel(
-            serving, found.scenes, parcels, start, end, keys, mask, options, _fingerprint, parcels_digest, manifest,
+            serving, found.scenes, parcels, start, end, keys, mask, options, _fingerprint, outlines, manifest,
             created_at, progress,
         )  # fmt: skip
         rejected = stack([found.rejected, told.rejected], "rejected")
         return Observed(told.observations, told.scenes, rejected, tuple(keys), told.days_read, told.days_reused)
     grid = parcel_grid(parcels, crs)
-    weights = CoverageWeights.from_parcels(parcels, grid, options.buffer_m)
     tables: dict[str, list[pd.DataFrame]] = {"observations": [], "scenes": [], "rejected": [found.rejected]}
     days = group_by_day(found.scenes)
+    weights: CoverageWeights | None = None  # only a day that is read needs them
     reused = 0
     for number, (day, scenes) in enumerate(sorted(days.items()), start=1):
         progress("imagery", number - 1, len(days))
         unit = Unit(
             STEP,
             day.isoformat(),
-            inputs={"scenes": _fingerprint(scenes), "parcels": parcels_digest},
+            inputs={"scenes": _fingerprint(scenes), "parcels": outlines},
             parameters={
                 "indices": keys,
                 "mask": mask.model_dump(mode="json"),
@@ -233,6 +234,8 @@ def observe_period(
             reused += 1
         else:
             passing = False
+            if weights is None:
+                weights = kept_weights(parcels, grid, options.buffer_m, manifest, created_at)
             try:
                 one = read_one_day(source, scenes, parcels, weights, grid, keys, bands, mask, options)
                 parts, passing = [one.observations, one.scenes, one.rejected], one.passing

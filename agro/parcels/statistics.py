@@ -49,18 +49,18 @@ def parcel_statistics(weights: CoverageWeights, layer: np.ndarray, valid: np.nda
             f"a layer of {np.shape(layer)} and a mask of {np.shape(valid)} on weights of a grid of {weights.grid.shape}",
             do="Compute the weights on the grid of the layer",
         )
-    flat = np.asarray(layer, dtype="float64").ravel()
-    counted = np.asarray(valid, dtype=bool).ravel() & np.isfinite(flat)
-    rows = np.repeat(np.arange(count), np.diff(matrix.indptr))
-    take = counted[matrix.indices]
-    rows, values, w = rows[take], flat[matrix.indices[take]], matrix.data[take]
+    # Only the pixels of parcels are looked at: the cost does not follow the grid.
+    found = np.asarray(layer).reshape(-1)[matrix.indices]
+    take = np.asarray(valid, dtype=bool).reshape(-1)[matrix.indices] & np.isfinite(found)
+    rows, found, w = weights.rows[take], found[take], matrix.data[take]
+    values = found.astype("float64")
     total = np.bincount(rows, w, minlength=count)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.bincount(rows, w * values, minlength=count) / total
         variance = np.bincount(rows, w * (values - mean[rows]) ** 2, minlength=count) / total
         valid_frac = np.where(weights.pixels > 0, total / weights.pixels, 0.0)
     out = {"mean": mean, "sd": np.sqrt(variance)}
-    for name, series in zip(("p10", "median", "p90"), _percentiles(rows, values, w, count), strict=True):
+    for name, series in zip(("p10", "median", "p90"), _percentiles(rows, found, w, count), strict=True):
         out[name] = series
     return pd.DataFrame({**out, "pixels_effective": total, "valid_frac": np.clip(valid_frac, 0.0, 1.0)})
 
@@ -70,29 +70,43 @@ def _percentiles(rows: np.ndarray, values: np.ndarray, w: np.ndarray, count: int
     out = [np.full(count, np.nan) for _ in PERCENTILES]
     if not rows.size:
         return out
-    order = np.lexsort((values, rows))
-    rows, values, w = rows[order], values[order], w[order]
+    order = _by_row_and_value(rows, values)
+    values, w = values[order].astype("float64"), w[order]
     sizes = np.bincount(rows, minlength=count)
-    first = np.concatenate(([0], np.cumsum(sizes)))[:-1]
-    number = np.arange(rows.size) - first[rows]
-    running = np.concatenate(([0.0], np.cumsum(w)))
-    before = running[:-1] - running[first[rows]]
-    steps = sizes[rows] - 1
-    position = number * w + steps * before
     seen = np.flatnonzero(sizes)
-    end = first[seen] + sizes[seen] - 1
-    reach = position[end]
-    # Scaled to 0..1 and shifted by twice the parcel's number, positions rise along the whole array: one search
-    # serves all parcels.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = (
-            np.where(steps > 0, position / np.maximum(reach[np.searchsorted(seen, rows)], 1e-300), 0.0) + 2.0 * rows
-        )
+    sizes = sizes[seen]
+    first = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    end = first + sizes - 1
+    running = np.concatenate(([0.0], np.cumsum(w)))
+
+    def position(pixel: np.ndarray) -> np.ndarray:
+        """Of one sorted pixel of each parcel; it rises within a parcel."""
+        return (pixel - first) * w[pixel] + (sizes - 1) * (running[pixel] - running[first])
+
+    reach = position(end)
     for series, share in zip(out, PERCENTILES, strict=True):
-        upper = np.clip(np.searchsorted(scaled, 2.0 * seen + share), first[seen], end)
-        lower = np.maximum(upper - 1, first[seen])
-        span = position[upper] - position[lower]
+        target = share * reach
+        # First pixel at or past the target, by halving in all parcels at once.
+        low, upper = first.copy(), end.copy()
+        for _ in range(int(sizes.max()).bit_length()):
+            middle = (low + upper) // 2
+            past = position(middle) >= target
+            upper = np.where(past, middle, upper)
+            low = np.where(past, low, np.minimum(middle + 1, upper))
+        lower = np.maximum(upper - 1, first)
+        before = position(lower)
+        span = position(upper) - before
         with np.errstate(invalid="ignore", divide="ignore"):
-            along = np.where(span > 0, np.clip((share * reach - position[lower]) / span, 0.0, 1.0), 0.0)
+            along = np.where(span > 0, np.clip((target - before) / span, 0.0, 1.0), 0.0)
         series[seen] = values[lower] + along * (values[upper] - values[lower])
     return out
+
+
+def _by_row_and_value(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Order by parcel, then value; equal ones stay in the order of pixels. `rows` rises already."""
+    if values.dtype != np.float32:
+        return np.lexsort((values, rows))
+    # Parcel and value in one integer of 64 bits: sorted once, and merging what is in order already costs nothing.
+    bits = (values + np.float32(0.0)).view("uint32")  # + 0.0: -0.0 and 0.0 are equal
+    rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    return np.argsort((rows.astype("uint64") << np.uint64(32)) | rising, kind="stable")

@@ -15,12 +15,13 @@ from agro.schema.errors import ContractError
 from agro.schema.grid import Grid
 
 GRID = Grid("EPSG:32629", 600000.0, 3500000.0, 10.0, 40, 30)
+GRID_20M = Grid("EPSG:32629", 600000.0, 3500000.0, 20.0, 20, 15)
 
 
-def oracle(shapes, layer):
+def oracle(shapes, layer, grid=GRID):
     """exactextract on its own, which skips NaN."""
-    left, bottom, right, top = GRID.bounds
-    frame = gpd.GeoDataFrame(geometry=shapes, crs=GRID.crs)
+    left, bottom, right, top = grid.bounds
+    frame = gpd.GeoDataFrame(geometry=shapes, crs=grid.crs)
     source = NumPyRasterSource(layer, xmin=left, ymin=bottom, xmax=right, ymax=top, srs_wkt=frame.crs.to_wkt())
     found = exact_extract(
         source, frame, ["mean", "stdev", "median", "quantile(q=0.1)", "quantile(q=0.9)", "count"], output="pandas"
@@ -28,10 +29,16 @@ def oracle(shapes, layer):
     return found.set_axis(["mean", "sd", "median", "p10", "p90", "pixels_effective"], axis=1)
 
 
-def compare(shapes, layer):
-    weights = CoverageWeights.from_parcels(gpd.GeoDataFrame(geometry=shapes, crs=GRID.crs), GRID)
-    ours = parcel_statistics(weights, layer, np.ones(GRID.shape, dtype=bool))
-    theirs = oracle(shapes, layer)
+def compare(shapes, layer, grid=GRID, buffer_m=0.0):
+    """Ours, with the weights' inner buffer, against exactextract on outlines buffered beforehand."""
+    weights = CoverageWeights.from_parcels(gpd.GeoDataFrame(geometry=shapes, crs=grid.crs), grid, buffer_m)
+    ours = parcel_statistics(weights, layer, np.ones(grid.shape, dtype=bool))
+    inner = [shape.buffer(-buffer_m, join_style="mitre") if buffer_m else shape for shape in shapes]
+    left = [number for number, shape in enumerate(inner) if shape.area > 0]
+    assert (ours.drop(index=left)["pixels_effective"] == 0).all() and ours.drop(index=left)["mean"].isna().all()
+    if not left:
+        return ours
+    ours, theirs = ours.loc[left], oracle([inner[number] for number in left], layer, grid)
     np.testing.assert_allclose(ours["pixels_effective"], theirs["pixels_effective"], rtol=1e-5, atol=1e-6)
     for column, tolerance in {"mean": 1e-5, "median": 1e-3, "p10": 1e-3, "p90": 1e-3}.items():
         np.testing.assert_allclose(
@@ -60,13 +67,49 @@ def outlines(draw):
     return shape
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(outlines(), min_size=1, max_size=6), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.3]))
-def test_equal_to_exactextract(shapes, seed, missing):
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(outlines(), min_size=1, max_size=6),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.0, 0.3, 0.95]),
+    st.sampled_from([GRID, GRID_20M]),
+    st.sampled_from([0.0, 5.0]),
+    st.sampled_from(["float32", "float64"]),
+)
+def test_equal_to_exactextract(shapes, seed, missing, grid, buffer_m, kind):
     random = np.random.default_rng(seed)
-    layer = random.uniform(0.05, 1.0, GRID.shape)
-    layer[random.random(GRID.shape) < missing] = np.nan
-    compare(shapes, layer)
+    layer = random.uniform(0.05, 1.0, grid.shape).astype(kind)
+    layer[random.random(grid.shape) < missing] = np.nan
+    compare(shapes, layer, grid, buffer_m)
+
+
+def test_negative_values_and_zeros_of_both_signs_are_ordered_alike_in_both_kinds_of_numbers():
+    layer = np.round(np.random.default_rng(3).normal(0.0, 0.2, GRID.shape), 1)
+    layer[::2] = np.where(layer[::2] == 0, -0.0, layer[::2])
+    frame = gpd.GeoDataFrame(geometry=[shapely.box(600003, 3499803, 600197, 3499988)], crs=GRID.crs)
+    weights = CoverageWeights.from_parcels(frame, GRID)
+    valid = np.ones(GRID.shape, dtype=bool)
+    narrow = layer.astype("float32")
+    found = [parcel_statistics(weights, numbers, valid) for numbers in (narrow, narrow.astype("float64"))]
+    np.testing.assert_array_equal(*(table[["mean", "sd", "median", "p10", "p90"]].to_numpy() for table in found))
+
+
+def test_kept_weights_are_the_same_and_so_are_their_bytes(tmp_path):
+    frame = gpd.GeoDataFrame(
+        geometry=[shapely.box(600003, 3499803, 600197, 3499988), shapely.Point(0, 0)], crs=GRID.crs
+    )
+    weights = CoverageWeights.from_parcels(frame, GRID, 2.5)
+    for name in ("a.npz", "b.npz"):
+        weights.save(tmp_path / name, "{}")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    read = CoverageWeights.load(tmp_path / "a.npz")
+    assert (read.matrix != weights.matrix).nnz == 0 and (read.grid, read.buffer_m) == (GRID, 2.5)
+    np.testing.assert_array_equal(read.pixels, weights.pixels)
+    whole = (tmp_path / "a.npz").read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:300] + b"xxxx" + whole[304:], b"", b"nothing"):
+        (tmp_path / "c.npz").write_bytes(damaged)
+        with pytest.raises(ContractError, match="no coverage weights"):
+            CoverageWeights.load(tmp_path / "c.npz")
 
 
 def test_a_parcel_within_one_pixel_has_its_value():

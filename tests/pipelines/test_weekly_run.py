@@ -36,8 +36,8 @@ def tree_digest(folder: Path, skip: tuple[str, ...] = ("run.json", ".lock")) -> 
 
 
 def entered(units: Path) -> list[Path]:
-    """Manifest entries; a name that begins with a dot is a write that was not finished."""
-    return [path for path in units.glob("*/*.json") if not path.name.startswith(".")]
+    """Manifest entries of days of imagery; a name that begins with a dot is a write that was not finished."""
+    return [path for path in units.glob("observe-*/*.json") if not path.name.startswith(".")]
 
 
 def test_every_parcel_has_advice_and_every_table_its_provenance(week: WeeklyResult) -> None:
