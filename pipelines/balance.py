@@ -14,7 +14,7 @@ from agro.schema.errors import ConfigError, ContractError, NoDataError
 from agro.store.plain_table import write_plain_table
 from agro.water.balance import Forcing, Soil, run_balance
 from agro.water.coefficients import cover_from_kcb, kc_max, root_depth_m, stage_kcb
-from agro.water.kcb import kcb_from_index
+from agro.water.kcb import assimilate_kcb, kcb_from_index
 from agro.water.reference_et import wind_at_2m
 from agro.water.soil import available_water_mm
 from pipelines.balance_tables import CURVE_NUMBER, LAYER_SLACK_M, Tables, read_tables
@@ -108,7 +108,10 @@ def _by_plot(told: pd.DataFrame, name: str, days: pd.DatetimeIndex, plots: list[
 
 
 def plot_canopy(tables: Tables, days: pd.DatetimeIndex, daily: pd.DataFrame) -> PlotCanopy:
-    """Kcb of the stages, on their dates replaced by the observed, else between the first and last look by the index's.
+    """Kcb of the stages; between the first and last look of an index the index's; observed Kcb on their dates.
+
+    Observed Kcb with a standard deviation (``kcb_sd``) are weighed against what stages or index say, and the departure
+    lasts for a while (:func:`agro.water.kcb.assimilate_kcb`); without one they stand as they are, on their dates alone.
 
     Height follows Kcb and does not fall, cover follows Kcb (eq. 76) where neither observation nor index tells it; roots follow
     the stages.
@@ -133,7 +136,11 @@ def plot_canopy(tables: Tables, days: pd.DatetimeIndex, daily: pd.DataFrame) -> 
                 cover[:, column] = covered
     if tables.kcb is not None:
         observed = {name: _by_plot(tables.kcb, name, days, plots) for name in ("kcb", "height_m", "fcover")}
-        kcb = np.where(observed["kcb"] > 0, observed["kcb"], kcb)
+        if "kcb_sd" in tables.kcb:
+            seen = np.where(observed["kcb"] > 0, observed["kcb"], np.nan)
+            kcb, _ = assimilate_kcb(kcb, seen, _by_plot(tables.kcb, "kcb_sd", days, plots))
+        else:
+            kcb = np.where(observed["kcb"] > 0, observed["kcb"], kcb)
         height = observed["height_m"]
         cover = np.where(observed["fcover"] > 0, observed["fcover"], cover)
     share = (kcb - q["Kcbini"]) / (q["Kcbmid"] - q["Kcbini"])

@@ -62,6 +62,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "crop_parameters.csv": {"name": TEXT, "value": Column(), "meaning": Column("text", required=False, whole=False)},
     "kcb_observed.csv": {
         "plot_id": Column("text", required=False), "date": DATE, "kcb": Column(whole=False, low=0, high=2), "height_m": _optional(0, 30), "fcover": _optional(0, 1),
+        "kcb_sd": Column(required=False, low=0.005, high=1),
     },
     "index.csv": {"plot_id": Column("text", required=False), "date": DATE, "ndvi": Column(low=-1, high=1)},
     "plots.csv": {

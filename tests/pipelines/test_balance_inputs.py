@@ -336,3 +336,19 @@ def test_runoff_by_curve_number_when_asked_for(folder: Path) -> None:
     edited(folder, "crop_parameters.csv", lambda t: pd.concat([t, pd.DataFrame([{"name": "CN2", "value": 80.0}])]))
     dry, wet = (run_balance_folder(folder, runoff=asked).table for asked in (False, True))
     assert dry["runoff_mm"].sum() == 0 and 10 < wet["runoff_mm"].max() < 60
+
+
+def test_observed_kcb_with_its_doubt_is_weighed_against_the_stages(folder: Path) -> None:
+    (folder / "kcb_observed.csv").unlink()
+    # Without a planting date the first observation would be the first day.
+    planted = pd.DataFrame({"plot_id": ["01", "02"], "planting_date": "2022-05-01"})
+    planted.to_csv(folder / "plots.csv", index=False)
+    usual = run_balance_folder(folder).table.set_index(["plot_id", "date"])["kcb"]
+    day, later = pd.Timestamp("2022-05-10"), pd.Timestamp("2022-05-14")
+    prior = usual["01", day]
+    told = {"plot_id": ["01"], "date": [day], "kcb": [prior + 0.2], "kcb_sd": [0.15 * prior]}
+    pd.DataFrame(told).to_csv(folder / "kcb_observed.csv", index=False)
+    kcb = run_balance_folder(folder).table.set_index(["plot_id", "date"])["kcb"]
+    assert kcb["01", day] == pytest.approx(prior + 0.1)  # as doubtful as the table: half way
+    assert kcb["01", later] == pytest.approx(usual["01", later] * (1 + 0.1 / prior * np.exp(-4 / 20)))
+    assert kcb["02", day] == usual["02", day]
