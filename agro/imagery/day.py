@@ -202,7 +202,7 @@ class _Reading(Generic[S]):
             if band in self.scene.assets and band not in raw:
                 try:
                     more[band] = self._numbers(band)
-                except SourceError:
+                except (SourceError, NoDataError):
                     # Not asked for: its absence only leaves the verdict open.
                     self.notes.append(f"{band} cannot be read to check the offset")
         return {**raw, **more}

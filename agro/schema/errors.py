@@ -53,6 +53,12 @@ class NoDataError(AgroError):
     """The request is right and there is nothing for it: a typed outcome, not a silent success."""
 
 
+class OfflineError(NoDataError):
+    """Nobody may be asked, and the cache lacks it; another run may have it."""
+
+    transient = True
+
+
 class BudgetError(AgroError):
     """Going on would pass a limit that the person set."""
 

@@ -15,7 +15,7 @@ from protocol_server import Reply
 from stac_server import StacServer
 from typer.testing import CliRunner
 
-from agro.schema.errors import BudgetError
+from agro.schema.errors import AgroError, BudgetError
 from agro.sources.net import RetryPolicy
 from agro.sources.net.budget import Limits
 from pipelines.cli import app
@@ -157,6 +157,22 @@ def test_a_failure_that_may_pass_is_tried_again_by_the_next_run(region, tmp_path
     servers[0].faults.clear()
     whole, _ = observe(region, tmp_path)
     assert whole.days_read == 1
+    same(whole.observations, expected)
+
+
+def test_what_offline_lacks_is_fetched_by_the_next_run(region, tmp_path, expected):
+    with pytest.raises(AgroError, match="offline"):
+        observe(region, tmp_path, offline=True)
+    observe(region, tmp_path)
+    shutil.rmtree(tmp_path / "region" / "units")
+    for path in sorted((tmp_path / "cache").glob("??/*"))[::3]:
+        path.unlink()
+    try:
+        lacking, _ = observe(region, tmp_path, offline=True)
+        assert len(lacking.observations) < len(expected) and lacking.rejected["reason"].str.contains("offline").any()
+    except AgroError as error:  # the search itself was among what went
+        assert "offline" in str(error)
+    whole, _ = observe(region, tmp_path)
     same(whole.observations, expected)
 
 

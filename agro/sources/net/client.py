@@ -14,7 +14,7 @@ import pybreaker
 import tenacity
 
 from agro import __version__
-from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError, SourceError
+from agro.schema.errors import AgroError, BudgetError, ConfigError, OfflineError, PrivacyError, SourceError
 from agro.sources.net.body import MAX_BODY, TransientError, as_expected
 from agro.sources.net.budget import Estimate
 from agro.sources.net.cache import Cache
@@ -148,7 +148,7 @@ class Client:
         self._http.close()
 
     def _lacking(self, call: Call) -> NoReturn:
-        raise NoDataError(
+        raise OfflineError(
             f"offline, and the cache lacks {call.piece or 'this'} of {self.provider}", where=_shown(call.url),
             do="Run once without --offline",
         )  # fmt: skip

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agro.schema.errors import AgroError, NoDataError, SourceError
+from agro.schema.errors import AgroError, OfflineError, SourceError
 from agro.sources.net.budget import Estimate
 from agro.sources.net.cache import Cache
 from agro.sources.net.call import Call, Signer
@@ -138,7 +138,7 @@ class RangeFile:
     def _fetch(self, numbers: list[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
         if numbers and self.client.network.offline:
-            raise NoDataError(
+            raise OfflineError(
                 f"offline, and the cache lacks a part of {self.purpose.piece or 'a file'} of {self.client.provider}",
                 where=self.url, do="Run once without --offline",
             )  # fmt: skip
