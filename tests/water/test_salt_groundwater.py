@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from aquacrop import Soil as AquaCropSoil
+from aquacrop.entities.soil import Soil as AquaCropSoil
 
 from agro.schema.crops import load_crops
 from agro.schema.errors import ContractError
