@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from agro.evaluate.water import score_by_plot, score_water
 from agro.schema.errors import ConfigError
@@ -57,7 +58,9 @@ def evaluate_water(
     teacher = None if learned_from is None else _site(learned_from)
     options = Options(protocol, corrected)
     site, doubt_mm, unlogged = with_inferred_irrigation(site, options.seen)
-    estimates, told = estimate(site, teacher, options, doubt_mm)
+    # One thread: the matrices are small, and the sums' order, so the bytes, do not depend on the machine's cores.
+    with threadpool_limits(limits=1):
+        estimates, told = estimate(site, teacher, options, doubt_mm)
     doubts = field_capacity_warnings(site, options.seen)
     scores = {**score_water(estimates), "warnings": [*site.warnings, *unlogged, *told, *doubts]}
     return WaterEvaluation(scores, estimates, score_by_plot(estimates))

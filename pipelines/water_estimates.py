@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from agro.water.calibration import Target, calibrate
 from agro.water.correction import Corrected, LearnedCorrection, Samples, log_likelihood
-from agro.water.profile import PARAMETERS, ProfileRun, run_profile
+from agro.water.profile import PARAMETERS, STORAGE_DEPTH_M, ProfileRun, root_depth_m, run_profile, share_above
 from pipelines.water_inputs import Readings, Site
 
 #: Readings of a plot that each protocol may see, the first being the start.
@@ -31,9 +32,11 @@ SEED = 20180504
 #: Half a 90 % interval of a normal error, in sd.
 Z_90 = 1.645
 #: Error of a plot that parameters do not explain: sd of a reading, and what it gains by the root of the days since the start, mm.
-READING_SD_MM, WALK_SD_MM = 2.5, 1.2
+READING_SD_MM, WALK_SD_MM = 2.5, 1.5
 WEEK_D = 7
 QUANTITIES = ("storage", "root_water")
+#: What is corrected: the simulated water, and the first reading itself, which is as good where other plots were read on the same dates.
+VIEWS = ("physics", "start")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Learned:
 
     scores: np.ndarray
     covariance: np.ndarray
-    scales: Mapping[str, np.ndarray]
+    scales: Mapping[tuple[str, str], np.ndarray]
 
 
 def estimate(
@@ -149,17 +152,19 @@ def _learn(site: Site, plots: np.ndarray, options: Options) -> Learned:
         scores, covariance = calibrate([_target(site, readings)], start, (*fixed, "soil_trust_frac"))
         run = _run(site, scores)
         samples = _teaching_samples(site, run, readings, options)
-        likelihood = log_likelihood(samples, _errors(site, run, readings, "storage"))
+        likelihood = log_likelihood(samples, _errors(site, run, readings, "storage", "physics"))
         if best is None or likelihood > best[0]:
             best = likelihood, scores, covariance
     assert best is not None
     _, scores, covariance = best
-    scales: dict[str, np.ndarray] = {}
+    scales: dict[tuple[str, str], np.ndarray] = {}
     if options.corrected:
         run = _run(site, scores)
         samples = _teaching_samples(site, run, readings, options)
-        for name in QUANTITIES:
-            scales[name] = LearnedCorrection.fit(samples, _errors(site, run, readings, name)).scales
+        for name, view in product(QUANTITIES, VIEWS):
+            scales[name, view] = LearnedCorrection.fit(
+                _seen_by(view, samples), _errors(site, run, readings, name, view)
+            ).scales
     return Learned(scores, covariance, scales)
 
 
@@ -173,10 +178,47 @@ def _teaching_samples(site: Site, run: ProfileRun, readings: Readings, options: 
     return _samples(site, readings, raw, _standard(raw, site, readings), 0)
 
 
-def _errors(site: Site, run: ProfileRun, readings: Readings, name: str) -> np.ndarray:
-    """Measured less simulated."""
-    simulated = getattr(run, f"{name}_mm")[readings.day, readings.plot]
-    return getattr(readings, f"{name}_mm") - simulated
+def _seen_by(view: str, samples: Samples) -> Samples:
+    """Without the simulation in the view ``start``: two views are worth more than one when they err apart."""
+    if view == "physics":
+        return samples
+    return replace(samples, covariates={k: v for k, v in samples.covariates.items() if k != "simulated change"})
+
+
+def _base(site: Site, run: ProfileRun, readings: Readings, name: str, view: str) -> np.ndarray:
+    """What a correction is added to: the simulated water, or in the view ``start`` the first reading itself."""
+    if view == "physics":
+        return getattr(run, f"{name}_mm")[readings.day, readings.plot]
+    first = site.plots.start_mm[:, readings.plot]
+    depth = share_above(STORAGE_DEPTH_M) if name == "storage" else share_above(root_depth_m(site.course))[readings.day]
+    return (depth * first.T).sum(axis=1)
+
+
+def _errors(site: Site, run: ProfileRun, readings: Readings, name: str, view: str) -> np.ndarray:
+    """Measured less the base of a view."""
+    return getattr(readings, f"{name}_mm") - _base(site, run, readings, name, view)
+
+
+Viewed = tuple[Corrected, np.ndarray, tuple[np.ndarray, np.ndarray]]
+
+
+def _joined(physics: Viewed, start: Viewed) -> tuple[Corrected, np.ndarray]:
+    """The two views weighed by their precision; half the 90 % interval from how both together miss plots left out.
+
+    The share named ``mean change`` is what leaving the simulation for the first reading does.
+    """
+    (one, one_base, (one_left, one_sd)), (two, two_base, (two_left, two_sd)) = physics, start
+    weight = two.sd_mm**2 / (one.sd_mm**2 + two.sd_mm**2)
+    parts = {
+        name: weight * one.parts_mm.get(name, 0.0) + (1 - weight) * two.parts_mm.get(name, 0.0)
+        for name in one.parts_mm | two.parts_mm
+    }
+    parts["mean change"] = (1 - weight) * (two_base - one_base)
+    # Errors of the views go together: their sd is averaged, not their variance.
+    sd = weight * one.sd_mm + (1 - weight) * two.sd_mm
+    taught = two_sd**2 / (one_sd**2 + two_sd**2)
+    missed = np.abs(taught * one_left + (1 - taught) * two_left) / (taught * one_sd + (1 - taught) * two_sd)
+    return Corrected(sum(parts.values(), np.zeros(len(sd))), sd, parts), float(np.nanquantile(missed, 0.9)) * sd
 
 
 def _covariates(site: Site, run: ProfileRun, options: Options) -> dict[str, np.ndarray]:
@@ -255,11 +297,17 @@ def _estimate_plot(
         there = _samples(teacher, taught, raw, standard, 0)
         said = {}
         for name in QUANTITIES:
-            correction = LearnedCorrection.given(learned.scales[name], there, _errors(teacher, theirs, taught, name))
-            found = correction.predict(here, known, _errors(site, run, seen, name))
-            # How far the plots learned from lie from what the others say of them sets the width.
-            missed = np.abs(correction.left_plot_out(taught.rank >= options.seen))
-            said[name] = (found, float(np.nanquantile(missed, 0.9)) * found.sd_mm)
+            views = []
+            for view in VIEWS:
+                errors = _errors(teacher, theirs, taught, name, view)
+                correction = LearnedCorrection.given(learned.scales[name, view], _seen_by(view, there), errors)
+                found = correction.predict(
+                    _seen_by(view, here), _seen_by(view, known), _errors(site, run, seen, name, view)
+                )
+                views.append(
+                    (found, _base(site, run, hidden, name, view), correction.left_plot_out(taught.rank >= options.seen))
+                )
+            said[name] = _joined(*views)
     else:
         scores, covariance = learned.scores, learned.covariance
         if len(seen.day):

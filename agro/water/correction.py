@@ -32,6 +32,8 @@ SLOPE_D = 50.0
 MAX_ITERATIONS = 15
 #: Plots that hyperparameters are fitted on at most; all plots are learned from.
 MAX_FIT_PLOTS = 12
+#: Added to variances for the sake of the numbers, mm2.
+JITTER = 1e-6
 
 
 @dataclass(frozen=True)
@@ -216,11 +218,10 @@ class Corrected:
 class LearnedCorrection:
     """Fitted on the errors (measured less simulated) of plots; see :meth:`fit`."""
 
-    def __init__(
-        self, regressor: GaussianProcessRegressor, names: list[str], samples: Samples, errors_mm: np.ndarray
-    ) -> None:
-        self._regressor, self._names = regressor, names
-        self._samples, self._errors = samples, errors_mm
+    def __init__(self, kernel: GrowingErrors, names: list[str], samples: Samples, errors_mm: np.ndarray) -> None:
+        self._kernel, self._names = kernel, names
+        self._samples, self._errors, self._matrix = samples, errors_mm, samples.matrix()
+        self._covariance = kernel(self._matrix) + JITTER * np.eye(len(errors_mm))
 
     @classmethod
     def fit(cls, samples: Samples, errors_mm: np.ndarray) -> LearnedCorrection:
@@ -234,7 +235,7 @@ class LearnedCorrection:
         with warnings.catch_warnings():
             # An amplitude at its lower bound is a part that is not needed.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted = GaussianProcessRegressor(kernel, alpha=1e-6, optimizer=_bounded).fit(
+            fitted = GaussianProcessRegressor(kernel, alpha=JITTER, optimizer=_bounded).fit(
                 matrix[chosen], errors_mm[chosen]
             )
         return cls.given(fitted.kernel_.theta, samples, errors_mm)
@@ -243,49 +244,48 @@ class LearnedCorrection:
     def given(cls, theta: np.ndarray, samples: Samples, errors_mm: np.ndarray) -> LearnedCorrection:
         """With amplitudes and scales chosen elsewhere (logarithms)."""
         names = sorted(samples.covariates)
-        kernel = GrowingErrors(len(names), theta)
-        final = GaussianProcessRegressor(kernel, alpha=1e-6, optimizer=None).fit(samples.matrix(), errors_mm)
-        return cls(final, names, samples, errors_mm)
+        return cls(GrowingErrors(len(names), theta), names, samples, errors_mm)
 
     @property
     def scales(self) -> np.ndarray:
         """Amplitudes and scales chosen (logarithms), as :meth:`given` takes them."""
-        return np.asarray(self._regressor.kernel_.theta)
+        return np.asarray(self._kernel.theta)
 
     def predict(self, at: Samples, known: Samples | None = None, known_mm: np.ndarray | None = None) -> Corrected:
         """Correction at some places, with the errors already seen of the same plots taken into account where given."""
-        kernel: GrowingErrors = self._regressor.kernel_
-        train, errors = self._samples.matrix(), self._errors
+        train, errors, covariance = self._matrix, self._errors, self._covariance
         if known is not None and known_mm is not None and len(known_mm):
-            train, errors = np.vstack([train, known.matrix()]), np.concatenate([errors, known_mm])
-        factor = cho_factor(kernel(train) + 1e-6 * np.eye(len(train)), lower=True)
+            more = known.matrix()
+            between = sum(self._kernel.parts(train, more).values(), np.zeros((len(train), len(more))))
+            covariance = np.block([[covariance, between], [between.T, self._kernel(more) + JITTER * np.eye(len(more))]])
+            train, errors = np.vstack([train, more]), np.concatenate([errors, known_mm])
+        factor = cho_factor(covariance, lower=True)
         weights = cho_solve(factor, errors)
         x = at.matrix()
-        parts = kernel.parts(x, train)
+        parts = self._kernel.parts(x, train)
         cross = sum(parts.values(), np.zeros((len(x), len(train))))
         left = cho_solve(factor, cross.T)
-        sd = np.sqrt(np.maximum(kernel.diag(x) - (cross * left.T).sum(axis=1), 1e-6))
-        named = {self._name(part): covariance @ weights for part, covariance in parts.items()}
+        sd = np.sqrt(np.maximum(self._kernel.diag(x) - (cross * left.T).sum(axis=1), 1e-6))
+        named = {self._name(part): covariances @ weights for part, covariances in parts.items()}
         return Corrected(cross @ weights, sd, named)
 
     def _name(self, part: str) -> str:
         return self._names[int(part.split()[1])] if part.startswith("covariate") else part
 
-    def left_plot_out(self, hidden: np.ndarray) -> np.ndarray:
-        """Standard errors of the hidden samples of each plot, predicted without them: ``(measured - mean) / sd``.
+    def left_plot_out(self, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Error left in the hidden samples of each plot when predicted without them, and the sd said of it; NaN elsewhere.
 
         Amplitudes and scales are those of all plots learned from; the plot's samples that are not hidden are used.
         """
-        kernel: GrowingErrors = self._regressor.kernel_
-        inverse = np.linalg.inv(kernel(self._samples.matrix()) + 1e-6 * np.eye(len(self._errors)))
+        inverse = np.linalg.inv(self._covariance)
         weights = inverse @ self._errors
-        out = np.full(len(self._errors), np.nan)
+        left, sd = np.full(len(self._errors), np.nan), np.full(len(self._errors), np.nan)
         for plot in np.unique(self._samples.plot):
             of = np.flatnonzero((self._samples.plot == plot) & hidden)
             if len(of):
                 covariance = np.linalg.inv(inverse[np.ix_(of, of)])
-                out[of] = (covariance @ weights[of]) / np.sqrt(np.diag(covariance))
-        return out
+                left[of], sd[of] = covariance @ weights[of], np.sqrt(np.diag(covariance))
+        return left, sd
 
     def shapley_mm(self, at: Samples) -> dict[str, np.ndarray]:
         """Shapley value of each part at some places, against the plots learned from on the nearest of their days.

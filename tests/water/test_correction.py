@@ -54,7 +54,7 @@ def test_shares_add_up_and_a_covariate_that_matters_is_found() -> None:
 def test_left_plot_out_is_what_refitting_without_the_plot_says() -> None:
     train, errors = samples()
     theta = GrowingErrors(2).theta
-    left_out = LearnedCorrection.given(theta, train, errors).left_plot_out(np.ones(len(errors), dtype=bool))
+    left, sd = LearnedCorrection.given(theta, train, errors).left_plot_out(np.ones(len(errors), dtype=bool))
     for plot in (0, 3):
         of, rest = train.plot == plot, train.plot != plot
 
@@ -64,7 +64,8 @@ def test_left_plot_out_is_what_refitting_without_the_plot_says() -> None:
             )
 
         said = LearnedCorrection.given(theta, part(rest), errors[rest]).predict(part(of))
-        np.testing.assert_allclose(left_out[of], (errors[of] - said.mean_mm) / said.sd_mm, atol=1e-4)
+        np.testing.assert_allclose(left[of], errors[of] - said.mean_mm, atol=1e-4)
+        np.testing.assert_allclose(sd[of], said.sd_mm, rtol=1e-5)
 
 
 def test_shapley_values_are_those_of_the_shap_package() -> None:
