@@ -20,7 +20,8 @@ from agro.advice.review import ReviewStore, publishable
 from agro.advice.rules import RULES_FILE, load_rules
 from agro.advice.table import to_table
 from agro.parcels import read_parcels
-from agro.reports.publish import publish
+from agro.reports.bulletin import Bulletin
+from agro.reports.publish import gather, publish
 from agro.schema.advice import AdviceRecord
 from agro.schema.crops import Crop, Texture, load_crops, load_textures
 from agro.schema.errors import AgroError, NoDataError, SourceError
@@ -400,10 +401,21 @@ def publish_run(
     NoDataError
         The run has no advice.
     """
-    records = run.advice()
-    decisions = ReviewStore(store.review_database).decisions()
-    out, awaiting = publishable(records, decisions)
-    earlier = [d for d in store.run_dates() if d < run.issued_on and run.issued_on - d <= timedelta(days=10)]
-    previous = store.run(earlier[-1]) if earlier else None
+    out, awaiting, previous = let_out(store, run)
     names = {key: dict(crop.name) for key, crop in crops.items()} if crops else store.describe()["crops"]
     return publish(store, run, out, awaiting, languages, previous, run.issued_on, crop_names=names)
+
+
+def let_out(
+    store: RegionStore, run: RunFolder
+) -> tuple[list[tuple[AdviceRecord, Mapping[str, Any] | None]], list[AdviceRecord], RunFolder | None]:
+    """Advice of a run that may go out, each with its decision; what waits for a person; and the run of the week before."""
+    out, awaiting = publishable(run.advice(), ReviewStore(store.review_database).decisions())
+    earlier = [d for d in store.run_dates() if d < run.issued_on and run.issued_on - d <= timedelta(days=10)]
+    return out, awaiting, store.run(earlier[-1]) if earlier else None
+
+
+def bulletin_of(store: RegionStore, run: RunFolder) -> Bulletin:
+    """What a run lets out, for sheets, workbook and messages."""
+    out, awaiting, previous = let_out(store, run)
+    return gather(store, run, out, awaiting, previous, run.issued_on, crop_names=store.describe()["crops"])[0]

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from agro.reports.bulletin import build_bulletin, proposed_lines, published_lines
+from agro.reports.bulletin import Bulletin, build_bulletin, proposed_lines, published_lines
 from agro.reports.figures import draw_figures
 from agro.reports.geopackage import render_geopackage
 from agro.reports.html import render_html
@@ -80,12 +80,7 @@ def publish(
     if not languages:
         raise ConfigError("no language to publish in", where="languages", do=f"Choose among {', '.join(LANGUAGES)}")
     translators = [Translator(language, digits) for language in dict.fromkeys(languages)]
-    day = issued_on or run.issued_on
-    parcels = run.read("parcels")
-    previous, confirmed = _previous(region, previous_run)
-    bulletin = build_bulletin(
-        region, run, parcels, published, awaiting, previous, previous_run.issued_on if previous_run else None, confirmed, day, crop_names,
-    )  # fmt: skip
+    bulletin, parcels = gather(region, run, published, awaiting, previous_run, issued_on, crop_names=crop_names)
     files: dict[str, bytes] = {}
     for tr in translators:
         pictures = draw_figures(bulletin, parcels, tr)
@@ -96,10 +91,30 @@ def publish(
     files[PUBLISHED_FILE] = (
         json.dumps(published_lines(bulletin), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     ).encode()
-    folder = region.published(day)
+    folder = region.published(bulletin.issued_on)
     for name, content in files.items():
         write_bytes(folder / name, content)
     return [folder / name for name in files]
+
+
+def gather(
+    region: RegionStore,
+    run: RunFolder,
+    published: Sequence[tuple[AdviceRecord, Mapping[str, Any] | None]],
+    awaiting: Sequence[AdviceRecord],
+    previous_run: RunFolder | None = None,
+    issued_on: date | None = None,
+    *,
+    crop_names: Mapping[str, Mapping[str, str]] | None = None,
+) -> tuple[Bulletin, Any]:
+    """Gather what bulletin, sheets, workbook and messages say, and the parcels; parameters as :func:`publish`."""
+    parcels = run.read("parcels")
+    previous, confirmed = _previous(region, previous_run)
+    previous_on = previous_run.issued_on if previous_run else None
+    bulletin = build_bulletin(
+        region, run, parcels, published, awaiting, previous, previous_on, confirmed, issued_on or run.issued_on, crop_names
+    )  # fmt: skip
+    return bulletin, parcels
 
 
 def _previous(region: RegionStore, run: RunFolder | None) -> tuple[list[dict[str, Any]] | None, bool]:

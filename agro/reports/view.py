@@ -55,7 +55,7 @@ def bulletin_view(bulletin: Bulletin, tr: Translator, pictures: dict[str, Pictur
         "lang": tr.language,
         "dir": tr.direction,
         "title": tr.text("bulletin.title"),
-        "region": _region_name(bulletin, tr),
+        "region": region_name(bulletin, tr),
         "issued": tr.text("bulletin.issued", day=tr.date(bulletin.issued_on, "full")),
         "issued_on": bulletin.issued_on.isoformat(),
         "simulated": tr.text("bulletin.simulated") if bulletin.simulated else None,
@@ -66,7 +66,8 @@ def bulletin_view(bulletin: Bulletin, tr: Translator, pictures: dict[str, Pictur
     }
 
 
-def _region_name(bulletin: Bulletin, tr: Translator) -> Shown:
+def region_name(bulletin: Bulletin, tr: Translator) -> Shown:
+    """Name of the region in the language, else in English, else its id."""
     names = bulletin.region_name
     return tr.name(names.get(tr.language) or names.get("en") or bulletin.region_id, _NAME_LIMIT)
 
@@ -116,11 +117,13 @@ def _numbered(bulletin: Bulletin) -> dict[str, int]:
     return {line.parcel_uid: number for number, line in enumerate(bulletin.lines, start=1)}
 
 
-def _field_name(line: ParcelLine, tr: Translator) -> Shown:
+def field_name(line: ParcelLine, tr: Translator) -> Shown:
+    """Name of a parcel, cleaned, isolated and not too long."""
     return tr.name(line.name, _NAME_LIMIT)
 
 
-def _spread(tr: Translator, low: float | None, high: float | None) -> str:
+def spread_of(tr: Translator, low: float | None, high: float | None) -> str:
+    """Say an interval of millimetres; nothing where an end is not known."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     return tr.text("range.compact", low=tr.number(low, 0), high=tr.number(high, 0))
@@ -175,7 +178,7 @@ def _lines(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
             tr.text(
                 "line.attention",
                 parcels=awaiting,
-                name=_field_name(driest, tr),
+                name=field_name(driest, tr),
                 depletion_pct=100 * driest.depletion_frac,
             )
         )
@@ -187,7 +190,7 @@ def _lines(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
 def _with_spread(tr: Translator, values: tuple[float, float, float]) -> Shown:
     low, central, high = values
     shown = tr.quantity(central, "mm", 0)
-    spread = _spread(tr, low, high)
+    spread = spread_of(tr, low, high)
     return Shown(f"{shown} ({spread})") if spread else shown
 
 
@@ -212,7 +215,7 @@ def _weather(bulletin: Bulletin, tr: Translator, pictures: dict[str, Picture]) -
     if week.ahead:
         rows.append(row(span("weather.ahead", week.ahead), week.rain_ahead[1], week.et0_ahead[1]))
         if week.members > 1:
-            rain, et0 = (_spread(tr, ends[0], ends[2]) for ends in (week.rain_ahead, week.et0_ahead))
+            rain, et0 = (spread_of(tr, ends[0], ends[2]) for ends in (week.rain_ahead, week.et0_ahead))
             rows.append(
                 [_cell(tr.text("weather.spread", spread=members_range(tr))), _cell(rain), _cell(et0), _cell("")]
             )
@@ -260,7 +263,7 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
         rows.append(
             [
                 _cell(tr.number(numbers[line.parcel_uid])),
-                _cell(_field_name(line, tr), f"{area} · {tr.word('irrigation', line.irrigation_system)}"),
+                _cell(field_name(line, tr), f"{area} · {tr.word('irrigation', line.irrigation_system)}"),
                 _cell(
                     tr.word("crop", line.crop, bulletin.crop_names),
                     tr.text(f"stage.{line.stage}") if line.stage else "",
@@ -276,7 +279,7 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
                 ),
                 _cell(
                     tr.number(line.amount_mm, 0) if irrigated else "",
-                    _spread(tr, line.amount_low_mm, line.amount_high_mm),
+                    spread_of(tr, line.amount_low_mm, line.amount_high_mm),
                 ),
                 _cell(tr.number(10 * line.gross_mm, 0) if line.gross_mm is not None else ""),
                 _cell(tr.number(line.volume_m3, 0) if line.volume_m3 is not None else ""),
@@ -321,7 +324,8 @@ def sentence_of(line: ParcelLine, tr: Translator) -> Shown:
     return tr.message(line.message) if line.message else Shown("")
 
 
-def _card(line: ParcelLine, number: int, tr: Translator) -> Block:
+def notes_of(line: ParcelLine, tr: Translator) -> list[str]:
+    """Say why: a person's reason, or the weightiest of the advice's and what would change it."""
     notes: list[str] = []
     if line.decision_reason:
         notes.append(tr.text("fields.decision_reason", reason=tr.name(line.decision_reason, _NOTE_LIMIT)))
@@ -329,9 +333,13 @@ def _card(line: ParcelLine, number: int, tr: Translator) -> Block:
         notes += [tr.message(reason) for reason in line.reasons[: 1 if line.state == "hold" else 3]]
         if line.counterfactual is not None:
             notes.append(tr.message(line.counterfactual))
+    return notes
+
+
+def _card(line: ParcelLine, number: int, tr: Translator) -> Block:
     return {
-        "number": tr.number(number), "name": _field_name(line, tr), "state": tr.text(f"state.{line.state}"), "color": STATE_STYLES[line.state][0],
-        "sentence": sentence_of(line, tr), "notes": notes,
+        "number": tr.number(number), "name": field_name(line, tr), "state": tr.text(f"state.{line.state}"), "color": STATE_STYLES[line.state][0],
+        "sentence": sentence_of(line, tr), "notes": notes_of(line, tr),
     }  # fmt: skip
 
 
@@ -360,7 +368,7 @@ def _watch(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
     def row(line: ParcelLine, why: Sequence[str]) -> list[Block]:
         crop = tr.word("crop", line.crop, bulletin.crop_names)
         number, seen = tr.number(numbers[line.parcel_uid]), tr.date(line.last_clear_date, "short")
-        return [_cell(number), _cell(_field_name(line, tr)), _cell(crop), _cell(" ".join(why) or MISSING), _cell(seen)]
+        return [_cell(number), _cell(field_name(line, tr)), _cell(crop), _cell(" ".join(why) or MISSING), _cell(seen)]
 
     awaiting = [row(line, [tr.message(m) for m in line.escalation]) for line in bulletin.in_state("awaiting")]
     blocks: list[Block] = []

@@ -50,10 +50,14 @@ def test_every_advice_key_renders_with_extreme_values(language: str, digits: str
 def _catalogues() -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     for language in LANGUAGES:
-        with (LOCALE_DIR / language / "LC_MESSAGES" / "agro.po").open("rb") as handle:
-            found[language] = {
-                m.id[0] if isinstance(m.id, tuple) else m.id: m for m in read_po(handle, locale=language) if m.id
-            }
+        found[language] = {}
+        for path in sorted((LOCALE_DIR / language / "LC_MESSAGES").glob("*.po")):
+            with path.open("rb") as handle:
+                messages = {
+                    m.id[0] if isinstance(m.id, tuple) else m.id: m for m in read_po(handle, locale=language) if m.id
+                }
+            assert not set(messages) & set(found[language]), path
+            found[language] |= messages
     return found
 
 
