@@ -15,7 +15,7 @@ from protocol_server import Reply
 from stac_server import StacServer
 from typer.testing import CliRunner
 
-from agro.schema.errors import AgroError, BudgetError
+from agro.schema.errors import AgroError, BudgetError, ConfigError
 from agro.sources.net import RetryPolicy
 from agro.sources.net.budget import Limits
 from pipelines.cli import app
@@ -193,6 +193,13 @@ def test_nothing_that_leaves_names_a_parcel(region, tmp_path, servers):
     sent = "\n".join(request.everything for request in servers[0].received)
     for column in ("parcel_uid", "name", "agro:owner_ref", "agro:cooperative"):
         assert not [word for word in inputs.parcels[column].dropna().unique() if str(word) in sent]
+
+
+@pytest.mark.parametrize("options", [{"urll": "x"}, {"url": "ftp://x"}, {"max_cloud_pct": 200}])
+def test_a_wrong_option_is_said_and_not_taken_for_an_outage(region, tmp_path, servers, options):
+    write_imagery(region, {"kind": "earth-search", "options": options}, links(servers)[1])
+    with pytest.raises(ConfigError, match="imagery.options"):
+        observe(region, tmp_path)
 
 
 def test_plan_asks_nobody_and_then_the_catalogue(region, tmp_path, servers):

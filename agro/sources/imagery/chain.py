@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from agro.schema.errors import AgroError, BudgetError, NoDataError, PrivacyError, SourceError
+from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError, SourceError
 from agro.schema.grid import Grid
 from agro.schema.tables import validate
 from agro.sources.imagery.protocol import ImagerySource, Scene, SearchResult
@@ -59,7 +59,7 @@ class ImageryChain:
             except FINAL:
                 raise
             except AgroError as error:
-                if len(self._links) == 1:
+                if len(self._links) == 1 or _misspelt(error):
                     raise
                 self._reasons.append(f"{label}: {error.what}")
                 rows.append(_row(label, error, number + 1 < len(self._links)))
@@ -113,6 +113,11 @@ class ImageryChain:
         for scene in scenes:
             self._of[f"{scene.provider} {scene.scene_id}"] = number
         return [replace(scene, source_reason=told) if number else scene for scene in scenes]
+
+
+def _misspelt(error: AgroError) -> bool:
+    """Whether the region file is wrong, which a person has to mend; keys that are not set are another matter."""
+    return isinstance(error, ConfigError) and error.where.startswith("imagery")
 
 
 def _row(label: str, error: AgroError, more: bool) -> dict[str, str]:
