@@ -192,3 +192,13 @@ def test_a_plot_without_a_log_is_given_inferred_events_and_a_wider_interval(fold
         return float(np.sqrt(((part["storage_mm"] - part["storage_measured_mm"]) ** 2).mean()))
 
     assert miss(found.estimates) < 0.7 * miss(blind.estimates)
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_maricopa_blind(shared_data: Path) -> None:
+    scores = evaluate_water(shared_data / "soilwater-maricopa-2018", "blind").scores
+    assert scores["storage"]["rmse_mm"] < 12.8  # what a ridge by date on recent irrigation reaches
+    assert abs(scores["storage"]["bias_mm"]) < 2.0
+    assert scores["depletion"]["rmse_mm"] < 15.0
+    assert 0.87 <= scores["storage"]["coverage_90"] <= 0.93
