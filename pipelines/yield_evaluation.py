@@ -17,9 +17,9 @@ from agro.evaluate.yearly import summary, yearly_scores
 from agro.schema.errors import NoDataError
 from agro.sources.cybench import RegionalYields, read_cybench
 from agro.yields.choice import YearsLeftOut
-from agro.yields.models import KEYS, MeanYield, candidates
+from agro.yields.models import KEYS, LevelYield, MeanYield, candidates
 from agro.yields.screening import plausible
-from agro.yields.season_model import choose_and_calibrate, taken
+from agro.yields.season_model import choose_and_calibrate, place_doubt_frac, taken
 from agro.yields.seasons import LEADS, season_table
 
 #: Years of inputs before the first harvest that the climatology may use.
@@ -118,10 +118,12 @@ def _collect(left_out: YearsLeftOut, folds: list[tuple[int, tuple[int, ...]]], a
         choice, interval = choose_and_calibrate(left_out, excluded)
         forecasts = left_out.without(excluded)
         value = taken(choice, forecasts)
-        low, high = interval.bounds(value, forecasts["level"])
-        # The published mean has read every figure; this one the plausible ones alone.
+        # The published mean has read every figure; these the plausible ones alone.
         learn = left_out.usable & (left_out.year != year)
         target = np.where(learn, left_out.y, np.nan)
+        usual = LevelYield().fit(left_out.X, target)
+        doubt = place_doubt_frac(usual, left_out.X["group"])
+        low, high = interval.bounds(value, usual.predict(left_out.X), doubt)
         target[~plausible(group, target)] = np.nan
         screened = clone(MeanYield()).fit(left_out.X, target).predict(left_out.X[here])
         rows = pd.DataFrame({"group": group[here], "year": year, "measured": left_out.y[here]})

@@ -30,9 +30,15 @@ class Interval:
     years: int
     effective_rows: float
 
-    def bounds(self, forecast: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high (t/ha) of forecasts, given the usual yield of each place; low <= forecast <= high, low >= 0."""
-        half = self.half_frac * np.maximum(usual, 0.0)
+    def bounds(
+        self, forecast: np.ndarray, usual: np.ndarray, place_doubt_frac: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Low and high (t/ha) of forecasts, given the usual yield of each place; low <= forecast <= high, low >= 0.
+
+        `place_doubt_frac` is the half width, as a share of the usual yield, that not knowing the place's own level adds; it
+        adds in squares.
+        """
+        half = np.hypot(self.half_frac, place_doubt_frac) * np.maximum(usual, 0.0)
         return np.maximum(np.minimum(forecast - half, forecast), 0.0), forecast + half
 
 

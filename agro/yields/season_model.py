@@ -65,6 +65,20 @@ def season_part(fitted: Mapping[str, BaseEstimator]) -> SeasonYield:
     return next(m for m in fitted.values() if isinstance(m, SeasonYield))
 
 
+#: Half width of a normal interval of 90 %, in standard deviations.
+NORMAL_90 = 1.645
+
+
+def place_doubt_frac(usual: LevelYield, groups: pd.Series) -> np.ndarray:
+    """What not knowing a place's level adds to the half width, as a share of the mean level: zero for places seen.
+
+    Conformal scores come from places whose level is known; of a new one only the spread of levels is (normal, 90 %).
+    """
+    seen = groups.astype(str).isin(set(usual.groups_)).to_numpy()
+    spread = NORMAL_90 * float(np.std(usual.level_)) / max(usual.mean_, 1e-9)
+    return np.where(seen, 0.0, spread)
+
+
 def taken(choice: Choice, forecasts: Mapping[str, np.ndarray]) -> np.ndarray:
     """The chosen forecast among `forecasts` (t/ha); the fallback first."""
     return combine(forecasts, choice.weights) if choice.name == STACK else forecasts[choice.name]
@@ -139,7 +153,7 @@ def predict_season_model(model: SeasonModel, X: pd.DataFrame) -> pd.DataFrame:
     """
     X = X[list(model.columns)]
     forecast, usual = model.forecast(X), model.usual.predict(X)
-    low, high = model.interval.bounds(forecast, usual)
+    low, high = model.interval.bounds(forecast, usual, place_doubt_frac(model.usual, X["group"]))
     ratio = model.outside(X)
     outside = ratio > 1.0
     out = pd.DataFrame({"yield_t_ha": forecast, "low_t_ha": low, "high_t_ha": high}, index=X.index)

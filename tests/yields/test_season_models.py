@@ -206,3 +206,13 @@ def test_effects_sum_to_the_departure_from_a_usual_season(models: dict) -> None:
 def test_the_mean_explains_nothing() -> None:
     X, y = panel(told=0.0, noise=0.2)
     assert explain(train_season_model(X, y, QUICK), X).empty
+
+
+def test_a_place_never_seen_has_a_wider_interval() -> None:
+    X, y = panel()
+    model = train_season_model(X, y, QUICK)
+    asked = X[X["year"] == 2015]
+    known = predict_season_model(model, asked)
+    new = predict_season_model(model, asked.assign(group="never seen"))
+    ratio = ((new["high_t_ha"] - new["yield_t_ha"]) / new["usual_t_ha"]).dropna()
+    assert len(ratio) and (ratio > 1.5 * ((known["high_t_ha"] - known["yield_t_ha"]) / known["usual_t_ha"]).max()).all()

@@ -254,3 +254,31 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
     for name, said in (("a.skops", "not trusted"), ("b.skops", "not a model"), ("c.skops", "not a model")):
         with pytest.raises(ContractError, match=said):
             load(tmp_path / name)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    days=st.lists(st.integers(-5, 200), min_size=5, max_size=15, unique=True),
+    cut=st.integers(20, 200),
+    seed=st.integers(0, 99),
+)
+def test_features_are_those_of_a_curve_drawn_straight_between_looks(days: list[int], cut: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start = pd.Timestamp(2021, 9, 1)
+    kept = sorted(d for d in days if 0 <= d <= cut)
+    value = dict(zip(sorted(days), rng.uniform(0, 1, len(days)), strict=True))
+    table = pd.DataFrame(
+        [
+            {"parcel_uid": "p", "date": start + pd.Timedelta(days=d), "index": "ndvi", "usable": True, "mean": value[d]}
+            for d in days
+        ]
+    )
+    found = season_features(table, cut)
+    found = found[found["season"] == 2022]
+    if len(kept) < 5:
+        assert found.empty
+        return
+    grid = np.arange(kept[0], cut + 1)
+    curve = np.interp(grid, kept, [value[d] for d in kept])
+    wanted = [max(value[d] for d in kept), np.clip(curve - 0.15, 0, None).sum(), curve[-30:].mean(), curve[-90:].mean()]
+    assert found[["peak", "integral", "mean_30d", "mean_90d"]].iloc[0].tolist() == pytest.approx(wanted)
