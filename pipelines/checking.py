@@ -18,7 +18,8 @@ from agro.sources.irrigation import load_irrigation
 from agro.sources.soil import load_soil
 from agro.sources.weather import check_options, load_weather
 from pipelines.observe_command import FIRST, LAST
-from pipelines.observing import stack, usable_indices
+from pipelines.observed_tables import stack
+from pipelines.observing import usable_indices
 from pipelines.weekly import Inputs, read_inputs, season_start
 
 

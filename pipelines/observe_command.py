@@ -17,7 +17,8 @@ from agro.series import smooth
 from agro.sources.imagery import detect_kind, open_imagery
 from agro.sources.imagery.names import common_name
 from agro.store.plain_table import write_plain_table
-from pipelines.observing import Progress, observe_period, quiet, rejected_counts, stack
+from pipelines.observed_tables import rejected_counts, stack
+from pipelines.observing import Progress, observe_region, quiet
 
 #: A crop that means "not asked": observing needs none.
 ANY_CROP = "any"
@@ -71,8 +72,8 @@ def observe_files(
             )
         options = ObservationOptions(indices=wanted, buffer_m=buffer_m)
         grid_crs = getattr(source, "crs", None)
-        done = observe_period(
-            source, found.parcels, start or FIRST, end or LAST, mask=MaskOptions(), options=options,
+        done = observe_region(
+            lambda _: source, found.parcels, start or FIRST, end or LAST, mask=MaskOptions(), options=options,
             crs=grid_crs.to_string() if grid_crs is not None else None, progress=progress,
         )  # fmt: skip
         observations, given, places = done.observations, list(done.indices), found.parcels

@@ -37,13 +37,13 @@ class ComputesByParcel(Protocol):
 
 @dataclass(frozen=True)
 class ByParcel:
-    """What a period gave, and how many of its months were asked for and reused."""
+    """What a period gave, and the days of the months that were asked for and reused."""
 
     observations: pd.DataFrame
     scenes: pd.DataFrame
     rejected: pd.DataFrame
-    days_read: int
-    days_reused: int
+    read: frozenset[date]
+    reused: frozenset[date]
 
 
 def months(start: date, end: date) -> Iterator[tuple[date, date]]:
@@ -75,13 +75,14 @@ def observe_by_parcel(
     catalogue = indices.catalogue()
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     spans = list(months(start, end))
-    read = reused = 0
+    read: set[date] = set()
+    reused: set[date] = set()
     for number, (first, last) in enumerate(spans):
         progress("imagery", number, len(spans))
         held = [scene for scene in scenes if first <= scene.date <= last]
         if not held:
             continue
-        days = len({scene.date for scene in held})
+        days = {scene.date for scene in held}
         unit = Unit(
             STEP, f"{first}_{last}", inputs={"scenes": scenes_digest(held), "parcels": parcels_digest},
             parameters={
@@ -91,14 +92,14 @@ def observe_by_parcel(
         files = [f"observations/statistics-{unit.piece}-{unit.key}-{name}.parquet" for name in TABLES]
         if manifest and manifest.done(unit) is not None:
             found = [read_table(manifest.folder / file, name) for file, name in zip(files, TABLES, strict=True)]
-            reused += days
+            reused |= days
         else:
             asked = source.statistics(parcels, first, last, {key: catalogue[key] for key in keys}, options, mask)
             found = [
                 asked.observations.assign(source_reason=held[0].source_reason) if len(asked.observations) else empty("observations"),
                 _scenes(held), asked.rejected,
             ]  # fmt: skip
-            read += days
+            read |= days
             if manifest and created_at and asked.rejected.empty:
                 for file, name, table in zip(files, TABLES, found, strict=True):
                     write_table(manifest.folder / file, name, table, unit.provenance(name, created_at))
@@ -110,7 +111,7 @@ def observe_by_parcel(
     for name, tables in parts.items():
         filled = [table for table in tables if len(table)]
         joined[name] = validate(pd.concat(filled, ignore_index=True), name) if filled else empty(name)
-    return ByParcel(joined["observations"], joined["scenes"], joined["rejected"], read, reused)
+    return ByParcel(joined["observations"], joined["scenes"], joined["rejected"], frozenset(read), frozenset(reused))
 
 
 def _scenes(held: Sequence[Scene]) -> pd.DataFrame:

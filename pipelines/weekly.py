@@ -42,7 +42,8 @@ from agro.water.tables import CROPS_FILE, SOILS_FILE
 from agro.water.turns import turn_advice
 from agro.yields.forecast import predict, train
 from pipelines.network import NetworkOptions, open_network, region_imagery, uses_network
-from pipelines.observing import Progress, observe_period, quiet, rejected_counts, rejected_row, stack
+from pipelines.observed_tables import rejected_counts, rejected_row, stack
+from pipelines.observing import Progress, observe_region, quiet
 from pipelines.region_series import region_series
 from pipelines.units import Manifest, Unit
 
@@ -196,11 +197,10 @@ def _run(
 
     store.write_description(_description(inputs))
     manifest = Manifest(store.path)
-    source = region_imagery(region, inputs.parcels, network)
     observed = None
     try:
-        observed = observe_period(
-            source, inputs.parcels, start, as_of,
+        observed = observe_region(
+            lambda parcels: region_imagery(region, parcels, network), inputs.parcels, start, as_of,
             mask=region.mask, options=region.observe, crs=region.place.crs,
             manifest=manifest, created_at=created_at, progress=progress,
         )  # fmt: skip

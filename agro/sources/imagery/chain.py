@@ -40,6 +40,12 @@ class ImageryChain:
         self._reasons: list[str] = []
         self._of: dict[str, int] = {}
 
+    @property
+    def concurrent(self) -> bool:
+        """Whether days may be read at once: the serving source can, and no other one could be asked."""
+        alone = not self.mixing or self._serving + 1 == len(self._links)
+        return alone and bool(getattr(self.serving, "concurrent", False))
+
     def search(self, start: date, end: date) -> SearchResult:
         """Scenes of the first source that can be searched and has any.
 

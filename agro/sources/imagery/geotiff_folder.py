@@ -50,6 +50,7 @@ class GeotiffFolder:
     """
 
     name = "geotiff"
+    concurrent = True
 
     def __init__(
         self, path: Path, scale: float | None = None, offset: float | None = None, pattern: str = "*.tif*"

@@ -82,7 +82,10 @@ def rejection(item: str, reason: str, remedy: str) -> dict[str, str]:
 
 @runtime_checkable
 class ImagerySource(Protocol):
-    """A place where pixels come from."""
+    """A place where pixels come from.
+
+    A source whose ``read`` may be called from several threads at once says so with an attribute ``concurrent = True``.
+    """
 
     name: str
 

@@ -29,6 +29,7 @@ class SafeFolder:
     """
 
     name = "safe"
+    concurrent = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

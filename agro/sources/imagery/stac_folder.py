@@ -25,6 +25,7 @@ class StacFolder:
     """
 
     name = "stac"
+    concurrent = True
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
