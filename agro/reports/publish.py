@@ -15,6 +15,7 @@ from agro.reports.html import render_html
 from agro.reports.i18n import LANGUAGES, Digits, Translator
 from agro.reports.pdf import render_pdf
 from agro.reports.view import bulletin_view
+from agro.reports.workbook import render_csv, render_xlsx
 from agro.schema.advice import AdviceRecord
 from agro.schema.errors import ConfigError, ContractError
 from agro.store.atomic import write_bytes
@@ -66,7 +67,8 @@ def publish(
     Returns
     -------
     list of pathlib.Path
-        ``bulletin_<language>.html`` and ``.pdf``, ``parcels.gpkg``, ``published.json``.
+        ``bulletin_<language>.html`` and ``.pdf``, ``parcels_<language>.xlsx``, ``parcels.csv`` and ``parcels.gpkg`` (in
+        the first language), ``published.json``.
 
     Raises
     ------
@@ -87,6 +89,8 @@ def publish(
         view = bulletin_view(bulletin, tr, pictures)
         files[f"bulletin_{tr.language}.html"] = render_html(view, pictures).encode()
         files[f"bulletin_{tr.language}.pdf"] = render_pdf(view, pictures)
+        files[f"parcels_{tr.language}.xlsx"] = render_xlsx(bulletin, tr)
+    files["parcels.csv"] = render_csv(bulletin, translators[0])
     files["parcels.gpkg"] = render_geopackage(bulletin, parcels, translators[0])
     files[PUBLISHED_FILE] = (
         json.dumps(published_lines(bulletin), indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -78,11 +78,13 @@ def grower_sheet(bulletin: Bulletin, lines: Sequence[ParcelLine], owner_ref: str
     """Lay out the sheet of a grower's parcels; `owner_ref` is a pseudonym. More than about twelve parcels flow to a second page."""
     to_irrigate = [line for line in lines if line.state == "irrigate"]
     volume = float(sum(line.volume_m3 or 0.0 for line in to_irrigate))
-    total = (
-        tr.text("sheet.total", volume_m3=volume, parcels=tr.text("count.parcels", n=len(to_irrigate)))
-        if to_irrigate
-        else tr.text("sheet.none")
-    )
+    awaiting = sum(line.state == "awaiting" for line in lines)
+    total: list[str] = []
+    if to_irrigate:
+        parcels = tr.text("count.parcels", n=len(to_irrigate))
+        total.append(tr.text("sheet.total", volume_m3=volume, parcels=parcels))
+    if awaiting:
+        total.append(tr.text("line.awaiting", parcels=tr.text("count.parcels", n=awaiting)))
     rows = [
         {
             "name": field_name(line, tr),
@@ -96,7 +98,7 @@ def grower_sheet(bulletin: Bulletin, lines: Sequence[ParcelLine], owner_ref: str
     ]  # fmt: skip
     return {
         **_common(bulletin, tr, tr.text("sheet.title_grower"), tr.name(owner_ref, 60)),
-        "about": total, "advice": None, "numbers": [], "water": None, "figures": [], "week": "", "why": None,
+        "about": " ".join(total) or tr.text("sheet.none"), "advice": None, "numbers": [], "water": None, "figures": [], "week": "", "why": None,
         "parcels": {"title": tr.text("sheet.parcels"), "items": rows},
     }  # fmt: skip
 

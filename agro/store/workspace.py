@@ -11,7 +11,7 @@
         phenology.parquet weather.parquet soil.parquet irrigation.parquet water.parquet need.parquet
         yield.parquet advice.parquet advice.json run.json
         plan.parquet turns.parquet      where the region says how water comes and is given
-      published/<date>/                 bulletin_<lang>.html and .pdf, parcels.gpkg
+      published/<date>/                 bulletin_<lang>.html and .pdf, parcels_<lang>.xlsx, parcels.csv, parcels.gpkg, sheets/
       review.sqlite                     decisions, append-only
 """
 

@@ -73,6 +73,8 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, dict[str, 
 def test_all_files_are_written_and_nothing_else(edition: tuple[World, dict[str, Path]]) -> None:
     world, files = edition
     expected = {f"bulletin_{lang}.{kind}" for lang in LANGUAGES for kind in ("html", "pdf")} | {
+        *(f"parcels_{lang}.xlsx" for lang in LANGUAGES),
+        "parcels.csv",
         "parcels.gpkg",
         "published.json",
     }
