@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import openpyxl
 import pytest
-from fake_run import HOSTILE_NAMES, World
+from fake_run import HOSTILE_NAMES, make_world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,8 +23,9 @@ ATTACKS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def bulletin(world: World) -> Bulletin:
+@pytest.fixture(scope="module")
+def bulletin(tmp_path_factory: pytest.TempPathFactory) -> Bulletin:
+    world = make_world(tmp_path_factory.mktemp("week"))
     return gather(world.store, world.run, world.published, world.awaiting)[0]
 
 
