@@ -198,7 +198,7 @@ def test_nothing_that_leaves_names_a_parcel(region, tmp_path, servers):
 @pytest.mark.parametrize("options", [{"urll": "x"}, {"url": "ftp://x"}, {"max_cloud_pct": 200}])
 def test_a_wrong_option_is_said_and_not_taken_for_an_outage(region, tmp_path, servers, options):
     write_imagery(region, {"kind": "earth-search", "options": options}, links(servers)[1])
-    with pytest.raises(ConfigError, match="imagery.options"):
+    with pytest.raises(ConfigError, match=r"imagery\.options"):
         observe(region, tmp_path)
 
 
