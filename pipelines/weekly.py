@@ -345,6 +345,7 @@ def _description(inputs: Inputs) -> dict[str, Any]:
         "currency": inputs.region.advice.currency,
         "water_price_per_m3": inputs.region.advice.water_price_per_m3,
         "price_date": inputs.region.advice.price_date.isoformat() if inputs.region.advice.price_date else None,
+        "reports": inputs.region.reports.model_dump(mode="json"),
         "digest": digest_of(inputs.digests),
     }
 

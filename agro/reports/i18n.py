@@ -57,6 +57,11 @@ _PLURAL_COMMENT = re.compile(r"plural:\s*(\w+)")
 _TWO_STOPS = re.compile(r"(?<!\.)\.([\u2066-\u2069\u200e\u200f]*)\.(?=\s|$)")
 
 
+#: Local units: what they are of, and how many of them one of it is. 1 mm over 1 ha is 10 m3; 1 t is 10 quintals.
+_LOCAL_UNITS = {"mm": ("mm", 1.0), "m3_ha": ("mm", 10.0), "t_ha": ("t_ha", 1.0), "q_ha": ("t_ha", 10.0)}
+_DOSE_NAMES = ("amount_mm", "depth_mm")
+
+
 class Shown(str):
     """Text already in the form that is shown: as a parameter of another sentence it is set as it is."""
 
@@ -145,22 +150,31 @@ class Translator:
         Shape of digits. Morocco writes Latin digits in Arabic text; other languages ignore the setting.
     extra : iterable of pathlib.Path
         Further locale folders, each with ``<language>/LC_MESSAGES/*.po``; a later one overrides an earlier one.
+    dose_unit : {"mm", "m3_ha"}
+        Unit of water to be given (``amount_mm``, ``depth_mm``); rain and evapotranspiration stay in mm.
+    yield_unit : {"t_ha", "q_ha"}
 
     Raises
     ------
     ConfigError
-        A language without a catalogue, or a folder without this language.
+        A language without a catalogue, a folder without this language, or an unknown unit.
     ContractError
         A catalogue that is not valid.
     """
 
-    def __init__(self, language: str, digits: Digits = "latin", extra: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, language: str, digits: Digits = "latin", extra: Iterable[Path] = (), *, dose_unit: str = "mm", yield_unit: str = "t_ha"
+    ) -> None:  # fmt: skip
         if language not in _LOCALES:
             raise ConfigError(
                 f"no catalogue in language {language!r}", where="languages", do=f"Choose among {', '.join(LANGUAGES)}"
             )
         if digits not in ("latin", "arabic-indic"):
             raise ConfigError(f"unknown digits {digits!r}", where="digits", do="Choose latin or arabic-indic")
+        for unit, measured in ((dose_unit, "mm"), (yield_unit, "t_ha")):
+            if _LOCAL_UNITS.get(unit, ("", 1.0))[0] != measured:
+                raise ConfigError(f"{unit!r} is no unit of {measured}", where="reports", do="Choose mm or m3_ha, t_ha or q_ha")  # fmt: skip
+        self.dose_unit, self.yield_unit = dose_unit, yield_unit
         self.language = language
         self.digits: Digits = digits if language == "ar" else "latin"
         self.locale = Locale.parse(_LOCALES[language])
@@ -274,6 +288,14 @@ class Translator:
             return Shown(MISSING)
         return self._entry_text(f"unit.{unit}", self.number(value, decimals))
 
+    def local(self, value: float | None, unit: str) -> float | None:
+        """Turn mm into the dose unit, or t/ha into the yield unit, `unit` being one of the two; missing stays missing."""
+        return None if value is None else float(value) * _LOCAL_UNITS[unit][1]
+
+    def dose(self, mm: float | None) -> Shown:
+        """Write a depth of water to be given in the region's unit, in whole mm or m3/ha."""
+        return self.quantity(self.local(mm, self.dose_unit), self.dose_unit, 0)
+
     def signed_percent(self, value: float | None) -> Shown:
         """Write a change in percent with its sign."""
         if is_missing(value):
@@ -357,6 +379,8 @@ class Translator:
                 return self.number(float(value), 0)
             if name.endswith("_frac"):
                 return self.quantity(100 * float(value), "pct", 0)
+            if name in _DOSE_NAMES and self.dose_unit != "mm":
+                return self.dose(float(value))
             for unit in _UNITS:
                 if name.endswith(f"_{unit}"):
                     return self.quantity(float(value), unit, 0 if unit in ("pct", "m3", "m3_ha") else None)

@@ -34,7 +34,7 @@ def publish(
     previous_run: RunFolder | None = None,
     issued_on: date | None = None,
     *,
-    digits: Digits = "latin",
+    digits: Digits | None = None,
     crop_names: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Path]:
     """Write the week's bulletins and the GeoPackage.
@@ -59,8 +59,8 @@ def publish(
         The run whose advice is compared with what was done since.
     issued_on : datetime.date, optional
         By default the run's date.
-    digits : {"latin", "arabic-indic"}
-        Digits of the Arabic bulletin.
+    digits : {"latin", "arabic-indic"}, optional
+        Digits of the Arabic bulletin; by default as the region says.
     crop_names : mapping, optional
         Names of crops by key and language, over those of the catalogue.
 
@@ -81,7 +81,7 @@ def publish(
     """
     if not languages:
         raise ConfigError("no language to publish in", where="languages", do=f"Choose among {', '.join(LANGUAGES)}")
-    translators = [Translator(language, digits) for language in dict.fromkeys(languages)]
+    translators = translators_of(region, languages, digits)
     bulletin, parcels = gather(region, run, published, awaiting, previous_run, issued_on, crop_names=crop_names)
     files: dict[str, bytes] = {}
     for tr in translators:
@@ -99,6 +99,14 @@ def publish(
     for name, content in files.items():
         write_bytes(folder / name, content)
     return [folder / name for name in files]
+
+
+def translators_of(region: RegionStore, languages: Sequence[str], digits: Digits | None = None) -> list[Translator]:
+    """Translators that write digits and units as the region says."""
+    said = dict(region.describe().get("reports") or {})
+    shape: Digits = digits or said.pop("digits", "latin")
+    said.pop("digits", None)
+    return [Translator(language, shape, **said) for language in dict.fromkeys(languages)]
 
 
 def gather(

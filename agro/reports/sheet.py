@@ -14,7 +14,7 @@ from agro.reports.bulletin import Bulletin, ParcelLine
 from agro.reports.figures import STATE_STYLES, Picture
 from agro.reports.i18n import MISSING, Shown, Translator
 from agro.reports.sheet_figures import ParcelHistory, legend
-from agro.reports.view import field_name, notes_of, region_name, sentence_of, spread_of
+from agro.reports.view import dose_spread, field_name, notes_of, region_name, sentence_of
 
 SheetView = dict[str, Any]
 
@@ -137,7 +137,7 @@ def _numbers(line: ParcelLine, tr: Translator) -> list[dict[str, str]]:
     start, end = tr.date(line.window_start, "short"), tr.date(line.window_end, "short")
     window = start if line.window_end in (None, line.window_start) else tr.text("range", low=start, high=end)
     items = [
-        ("dose", tr.quantity(line.amount_mm, "mm", 0), spread_of(tr, line.amount_low_mm, line.amount_high_mm)),
+        ("dose", tr.dose(line.amount_mm), dose_spread(line, tr)),
         ("per_ha", tr.quantity(None if line.gross_mm is None else 10 * line.gross_mm, "m3_ha", 0), ""),
         ("volume", tr.quantity(line.volume_m3, "m3", 0), ""),
         ("hours", tr.quantity(line.hours, "h"), ""),

@@ -129,6 +129,11 @@ def spread_of(tr: Translator, low: float | None, high: float | None) -> str:
     return tr.text("range.compact", low=tr.number(low, 0), high=tr.number(high, 0))
 
 
+def dose_spread(line: ParcelLine, tr: Translator) -> str:
+    """Say the interval of the amount in the region's unit."""
+    return spread_of(tr, tr.local(line.amount_low_mm, tr.dose_unit), tr.local(line.amount_high_mm, tr.dose_unit))
+
+
 # 1
 
 
@@ -249,7 +254,7 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
         _column(tr.text("column.irrigation"), tr.unit("mm"), numeric=True, weight=1.15),
         _column(tr.text("column.depletion"), numeric=True, weight=1.9),
         _column(tr.text("column.advice"), weight=1.9),
-        _column(tr.text("column.dose"), tr.unit("mm"), numeric=True, weight=1.3),
+        _column(tr.text("column.dose"), tr.unit(tr.dose_unit), numeric=True, weight=1.3),
         _column(tr.text("column.per_ha"), tr.unit("m3_ha"), numeric=True, weight=1.2),
         _column(tr.text("column.volume"), tr.unit("m3"), numeric=True, weight=1.1),
         _column(tr.text("column.hours"), tr.unit("h"), numeric=True, weight=1.1),
@@ -278,8 +283,8 @@ def _fields(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
                     state=line.state,
                 ),
                 _cell(
-                    tr.number(line.amount_mm, 0) if irrigated else "",
-                    spread_of(tr, line.amount_low_mm, line.amount_high_mm),
+                    tr.number(tr.local(line.amount_mm, tr.dose_unit), 0) if irrigated else "",
+                    dose_spread(line, tr),
                 ),
                 _cell(tr.number(10 * line.gross_mm, 0) if line.gross_mm is not None else ""),
                 _cell(tr.number(line.volume_m3, 0) if line.volume_m3 is not None else ""),
@@ -394,7 +399,7 @@ def _yield(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
     if not groups:
         return [_text(tr.text("yield.none"))]
     level = groups[0].level_frac
-    unit = tr.unit("t_ha")
+    unit = tr.unit(tr.yield_unit)
     columns = [
         _column(tr.text("column.crop_only"), weight=2), _column(tr.text("column.fields"), numeric=True),
         _column(tr.text("column.outlook"), unit, numeric=True), _column(tr.text("column.interval", level_pct=100 * level), unit, numeric=True, weight=1.4),
@@ -414,12 +419,16 @@ def _yield(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[Bl
 
 
 def _yield_row(group: YieldGroup, tr: Translator, bulletin: Bulletin) -> list[Block]:
-    interval = tr.text("range.compact", low=tr.number(group.low_t_ha, 1), high=tr.number(group.high_t_ha, 1))
+    interval = tr.text(
+        "range.compact",
+        low=tr.number(tr.local(group.low_t_ha, tr.yield_unit), 1),
+        high=tr.number(tr.local(group.high_t_ha, tr.yield_unit), 1),
+    )
     change = 100 * (group.yield_t_ha / group.mean_t_ha - 1) if group.mean_t_ha > 0 else float("nan")
     shown_change = MISSING if math.isnan(change) else tr.signed_percent(change)
     return [
         _cell(tr.word("crop", group.crop, bulletin.crop_names), tr.number(group.season, grouped=False)),
-        _cell(tr.number(group.parcels)), _cell(tr.number(group.yield_t_ha, 1)), _cell(interval), _cell(tr.number(group.mean_t_ha, 1)), _cell(shown_change),
+        _cell(tr.number(group.parcels)), _cell(tr.number(tr.local(group.yield_t_ha, tr.yield_unit), 1)), _cell(interval), _cell(tr.number(tr.local(group.mean_t_ha, tr.yield_unit), 1)), _cell(shown_change),
     ]  # fmt: skip
 
 
@@ -449,7 +458,7 @@ def _follow(bulletin: Bulletin, tr: Translator, _: dict[str, Picture]) -> list[B
         blocks.append(
             _text(
                 tr.text(
-                    "follow.money", price=tr.number(price, 2), currency=bulletin.currency, day=tr.date(bulletin.price_date, "long"),
+                    "follow.money", price=tr.number(price, 2), currency=tr.word("currency", bulletin.currency), day=tr.date(bulletin.price_date, "long"),
                     advised=tr.number(price * follow.advised_m3, 0), reported=tr.number(price * reported, 0),
                 )
             )

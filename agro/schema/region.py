@@ -116,6 +116,14 @@ class AdviceOptions(_Strict):
     price_date: date | None = None
 
 
+class ReportOptions(_Strict):
+    """How numbers are written for the people of the region."""
+
+    digits: Literal["latin", "arabic-indic"] = "latin"  # of Arabic text; the others write Latin digits
+    dose_unit: Literal["mm", "m3_ha"] = "mm"  # of water to be given; rain and evapotranspiration stay in mm
+    yield_unit: Literal["t_ha", "q_ha"] = "t_ha"
+
+
 class Turn(_Strict):
     """A canal turn: the day is fixed, and the depth that comes."""
 
@@ -200,6 +208,7 @@ class Region(_Strict):
     series: SeriesOptions = SeriesOptions()
     advice: AdviceOptions = AdviceOptions()
     water: WaterOptions = WaterOptions()
+    reports: ReportOptions = ReportOptions()
     languages: tuple[Literal["fr", "ar", "en"], ...] = ("fr", "ar", "en")
 
     _folder: Path = PrivateAttr(default=Path())
