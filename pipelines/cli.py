@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,6 +64,12 @@ app.command("cost")(cost_command)
 app.add_typer(yield_app, name="yield")
 
 
+class Retry(StrEnum):
+    """What is done again though its inputs are the same."""
+
+    failed = "failed"
+
+
 @run_app.command("weekly")
 def run_weekly_command(
     region: Annotated[Path, typer.Option("--region", "-r", help="Folder with region.yaml.")],
@@ -76,6 +83,9 @@ def run_weekly_command(
     max_requests: MaxRequestsOption = None,
     max_mb: MaxMbOption = None,
     cache: CacheOption = None,
+    retry: Annotated[
+        Retry | None, typer.Option(help="failed: read again the days of imagery of which something was left out.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Imagery, soil and weather to advice and a bulletin, for one date.
@@ -89,7 +99,8 @@ def run_weekly_command(
     with progress_bar(as_json) as progress:
         result = run_weekly(
             region, as_of, workspace, languages=tuple(language) if language else None,
-            network=network_options(offline, max_pu, max_requests, max_mb, cache), progress=progress,
+            network=network_options(offline, max_pu, max_requests, max_mb, cache), retry_failed=retry is Retry.failed,
+            progress=progress,
         )  # fmt: skip
     if as_json:
         print_json({**result.report, "exit_code": result.exit_code})

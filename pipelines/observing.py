@@ -26,7 +26,7 @@ from agro.sources.imagery.chain import ImageryChain
 from pipelines.coverage import kept_weights, parcels_digest
 from pipelines.observed_tables import join_rejected, join_scenes, rejected_row, stack
 from pipelines.observing_by_parcel import ComputesByParcel, observe_by_parcel
-from pipelines.observing_day import Work, fingerprint, kept, make
+from pipelines.observing_day import Work, fingerprint, kept, left_something_out, make
 from pipelines.units import Manifest
 
 #: Room around the parcels, so that clouds just outside are dilated into them.
@@ -114,13 +114,15 @@ def observe_period(
     crs: str | None = None,
     manifest: Manifest | None = None,
     created_at: datetime | None = None,
+    retry_failed: bool = False,
     progress: Progress = quiet,
 ) -> Observed:
     """Observations of every parcel on every day of imagery in a period, in one CRS.
 
     A region too large to be read at once is observed block by block (:func:`agro.parcels.blocks.parcel_blocks`). With
     a `manifest`, each day of each block is a unit: done once, reused while its scenes, parcels and options stay the
-    same. A unit that fails is listed in ``rejected`` and the others go on. Where the source can be read from several
+    same. A unit that fails is listed in ``rejected`` and the others go on; with `retry_failed`, units that left anything
+    out are done again though nothing that they depend on has changed. Where the source can be read from several
     threads, :data:`AT_ONCE` days are read at a time; results come in the same order.
 
     Raises
@@ -158,7 +160,8 @@ def observe_period(
             weights: CoverageWeights | None = None  # only a day that is read needs them
             for day, scenes in days:
                 unit = work.unit(day, scenes, outlines)
-                if manifest and manifest.done(unit) is not None:
+                done_before = manifest is not None and manifest.done(unit) is not None
+                if manifest and done_before and not (retry_failed and left_something_out(manifest, unit)):
                     reused.add(day)
                     job = partial(kept, manifest, unit)
                 else:
@@ -202,6 +205,7 @@ def observe_region(
     crs: str | None = None,
     manifest: Manifest | None = None,
     created_at: datetime | None = None,
+    retry_failed: bool = False,
     progress: Progress = quiet,
 ) -> Observed:
     """Observations of a region of any extent: each parcel once, in `crs` or in the UTM zone of its centroid.
@@ -227,7 +231,7 @@ def observe_region(
         try:
             done = observe_period(
                 open_source(members), members, start, end, mask=mask, options=options, crs=zone, manifest=manifest,
-                created_at=created_at, progress=progress,
+                created_at=created_at, retry_failed=retry_failed, progress=progress,
             )  # fmt: skip
         except (NoDataError, SourceError) as error:
             failure = failure or error

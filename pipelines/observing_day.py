@@ -155,6 +155,11 @@ def kept(manifest: Manifest, unit: Unit) -> list[pd.DataFrame]:
     return [read_table(manifest.folder / name, table) for table, name in zip(TABLES, _files(unit), strict=True)]
 
 
+def left_something_out(manifest: Manifest, unit: Unit) -> bool:
+    """Whether a unit that was done before lists a scene, a band or itself as rejected."""
+    return len(read_table(manifest.folder / _files(unit)[2], "rejected")) > 0
+
+
 def _files(unit: Unit) -> list[str]:
     stem = f"observations/{unit.piece}-{unit.key}"
     return [f"{stem}.parquet", f"{stem}-scenes.parquet", f"{stem}-rejected.parquet"]

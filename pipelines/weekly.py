@@ -122,6 +122,7 @@ def run_weekly(
     *,
     languages: tuple[str, ...] | None = None,
     network: NetworkOptions | None = None,
+    retry_failed: bool = False,
     progress: Progress = quiet,
 ) -> WeeklyResult:
     """Run the whole line for one date.
@@ -138,6 +139,8 @@ def run_weekly(
         Languages of the bulletin; default: the region's.
     network : NetworkOptions, optional
         Limits, cache, offline; only for regions that use the network.
+    retry_failed : bool
+        Days of imagery of which something was left out before are read again.
     progress : callable
         Called with (stage, done, total).
 
@@ -160,7 +163,16 @@ def run_weekly(
                 open_network(inputs.region, inputs.parcels, workspace, network) if uses_network(inputs.region) else None
             )
             try:
-                return _run(inputs, as_of, store, workspace, languages or inputs.region.languages, opened, progress)
+                return _run(
+                    inputs,
+                    as_of,
+                    store,
+                    workspace,
+                    languages or inputs.region.languages,
+                    opened,
+                    retry_failed,
+                    progress,
+                )
             finally:
                 if opened:
                     opened.close()
@@ -181,6 +193,7 @@ def _run(
     workspace: Path,
     languages: tuple[str, ...],
     network: Network | None,
+    retry_failed: bool,
     progress: Progress,
 ) -> WeeklyResult:
     began = time.monotonic()
@@ -202,7 +215,7 @@ def _run(
         observed = observe_region(
             lambda parcels: region_imagery(region, parcels, network), inputs.parcels, start, as_of,
             mask=region.mask, options=region.observe, crs=region.place.crs,
-            manifest=manifest, created_at=created_at, progress=progress,
+            manifest=manifest, created_at=created_at, retry_failed=retry_failed, progress=progress,
         )  # fmt: skip
         rejected.append(observed.rejected)
         observations, scenes = observed.observations, observed.scenes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -223,3 +224,37 @@ def test_results_come_in_order_and_an_error_stops_what_has_not_begun() -> None:
     with pytest.raises(NoDataError):
         list(in_order(jobs(100), 2))
     assert max(began) <= 8
+
+
+def test_only_units_that_left_something_out_are_retried(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "imagery").mkdir()
+    for day in DAYS:
+        write_scene(tmp_path / "imagery", day, 32629, 600_000, 3_500_000, 400)
+    few = read(tmp_path, squares([(601_000, 3_497_000), (602_000, 3_497_500)], "EPSG:32629"))
+    broken = tmp_path / "imagery" / f"S2_{DAYS[0]:%Y%m%d}_32629_red.tif"
+    whole, stat = broken.read_bytes(), broken.stat()
+
+    def put(content: bytes) -> None:
+        """Same size and time: nothing tells that the file was repaired."""
+        broken.write_bytes(content)
+        os.utime(broken, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    def again(retry_failed: bool) -> Observed:
+        source = open_imagery(ImagerySpec(kind="geotiff", path="imagery"), tmp_path)
+        return observe_region(
+            lambda _: source, few, DAYS[0], DAYS[-1], mask=MaskOptions(), options=ObservationOptions(indices=("ndvi",)),
+            manifest=Manifest(tmp_path / "w"), created_at=NOW, retry_failed=retry_failed,
+        )  # fmt: skip
+
+    put(whole[: len(whole) // 3] + b"\0" * (len(whole) - len(whole) // 3))
+    first = again(False)
+    assert len(first.rejected) == 1 and (first.days_read, first.days_reused) == (2, 0)
+    put(whole)
+    kept = again(False)
+    assert (kept.days_read, kept.days_reused) == (0, 2) and len(kept.rejected) == 1
+    retried = again(True)
+    assert (retried.days_read, retried.days_reused) == (1, 1) and not len(retried.rejected)
+    assert retried.observations["mean"].notna().all() and len(retried.observations) == len(few) * len(DAYS)
+    assert (again(True).days_read, again(True).days_reused) == (0, 2)
