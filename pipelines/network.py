@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,8 +75,23 @@ def remote_of(region: Region, parcels: gpd.GeoDataFrame, network: Network) -> Re
     )
 
 
-def region_imagery(region: Region, parcels: gpd.GeoDataFrame, network: Network | None) -> ImagerySource:
+def region_imagery(region: Region, parcels: gpd.GeoDataFrame, network: Network | None) -> ImageryChain:
     """The imagery chain of a region."""
     remote = remote_of(region, parcels, network) if network is not None else None
     links = [(spec.label, lambda spec=spec: open_imagery(spec, region.folder, remote)) for spec in region.imagery]
     return ImageryChain(links, region.mixing.imagery)
+
+
+def imagery_of_zones(region: Region, network: Network | None) -> Callable[[gpd.GeoDataFrame], ImagerySource]:
+    """Opens the imagery chain for parcels of one zone after the other; without mixing one link serves them all."""
+    opened: list[ImageryChain] = []
+
+    def open_source(parcels: gpd.GeoDataFrame) -> ImagerySource:
+        chain = region_imagery(region, parcels, network)
+        if not region.mixing.imagery:
+            for earlier in opened:
+                chain.keep_to(earlier)
+        opened.append(chain)
+        return chain
+
+    return open_source

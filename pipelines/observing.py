@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from typing import TypeVar
@@ -17,7 +17,7 @@ from agro import indices
 from agro.imagery import group_by_day
 from agro.parcels import CoverageWeights
 from agro.parcels.blocks import BLOCK_M, Block, grid_over, parcel_blocks, parcels_by_zone, utm_zones
-from agro.schema.errors import AgroError, ContractError, NoDataError, SourceError
+from agro.schema.errors import AgroError, ContractError, NoDataError, OfflineError, SourceError
 from agro.schema.grid import Grid
 from agro.schema.region import MaskOptions, ObservationOptions
 from agro.schema.tables import empty, validate
@@ -138,10 +138,22 @@ def observe_period(
     keys, bands = usable_indices(options.indices, found.scenes)
     serving = source.serving if isinstance(source, ImageryChain) else source
     if isinstance(serving, ComputesByParcel) and serving.by_parcel:
-        given = observe_by_parcel(
-            serving, found.scenes, parcels, start, end, keys, mask, options, fingerprint, parcels_digest(parcels),
-            manifest, created_at, progress,
-        )  # fmt: skip
+        try:
+            given = observe_by_parcel(
+                serving, found.scenes, parcels, start, end, keys, mask, options, fingerprint, parcels_digest(parcels),
+                manifest, created_at, progress,
+            )  # fmt: skip
+        except (SourceError, OfflineError) as error:
+            if not isinstance(source, ImageryChain) or not source.pass_over(error.what):
+                raise
+            after = observe_period(
+                source, parcels, start, end, mask=mask, options=options, crs=crs, manifest=manifest, created_at=created_at,
+                progress=progress,
+            )  # fmt: skip
+            failed = validate(
+                pd.DataFrame([rejected_row("imagery", serving.name, error, "The next source is used")]), "rejected"
+            )
+            return replace(after, rejected=stack([found.rejected, failed, after.rejected], "rejected"))
         rejected = [found.rejected, given.rejected]
         return Observed(
             given.observations, given.scenes, stack(rejected, "rejected"), tuple(keys), given.read, given.reused

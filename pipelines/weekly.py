@@ -41,7 +41,7 @@ from agro.water.state import water_state
 from agro.water.tables import CROPS_FILE, SOILS_FILE
 from agro.water.turns import turn_advice
 from agro.yields.forecast import predict, train
-from pipelines.network import NetworkOptions, open_network, region_imagery, uses_network
+from pipelines.network import NetworkOptions, imagery_of_zones, open_network, uses_network
 from pipelines.observed_tables import rejected_counts, rejected_row, stack
 from pipelines.observing import Progress, observe_region, quiet
 from pipelines.region_series import region_series
@@ -213,7 +213,7 @@ def _run(
     observed = None
     try:
         observed = observe_region(
-            lambda parcels: region_imagery(region, parcels, network), inputs.parcels, start, as_of,
+            imagery_of_zones(region, network), inputs.parcels, start, as_of,
             mask=region.mask, options=region.observe, crs=region.place.crs,
             manifest=manifest, created_at=created_at, retry_failed=retry_failed, progress=progress,
         )  # fmt: skip

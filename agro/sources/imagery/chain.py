@@ -38,6 +38,8 @@ class ImageryChain:
         self._opened: dict[int, ImagerySource] = {}
         self._serving = 0
         self._reasons: list[str] = []
+        self._passed: dict[int, str] = {}
+        self._has_served = False
         self._of: dict[str, int] = {}
 
     @property
@@ -54,12 +56,15 @@ class ImageryChain:
         NoDataError
             No source has a scene.
         SourceError
-            No source could be searched.
+            No source could be searched, or one could not and the others have no scene.
         """
         self._reasons = []
         rows: list[dict[str, str]] = []
         empty_result: SearchResult | None = None
         for number, (label, _) in enumerate(self._links):
+            if number in self._passed:
+                self._reasons.append(self._passed[number])
+                continue
             try:
                 found = self._source(number).search(start, end)
             except FINAL:
@@ -74,13 +79,13 @@ class ImageryChain:
                 empty_result = empty_result or found
                 self._reasons.append(f"{label}: no scene from {start} to {end}")
                 continue
-            self._serving = number
+            self._serving, self._has_served = number, True
             told = pd.concat([pd.DataFrame(rows, columns=found.rejected.columns), found.rejected], ignore_index=True)
             return SearchResult(self._marked(number, found.scenes), validate(told, "rejected"))
-        if empty_result is not None:
+        if empty_result is not None and not rows:
             return empty_result
         raise SourceError(
-            "no imagery source could be searched: " + "; ".join(self._reasons), where="imagery", transient=True,
+            ("no imagery source could be searched: " if empty_result is None else "no scene: ") + "; ".join(self._reasons), where="imagery", transient=True,
             do="See what works with: agro doctor",
         )  # fmt: skip
 
@@ -88,6 +93,24 @@ class ImageryChain:
     def serving(self) -> ImagerySource:
         """The source that gave the last search."""
         return self._source(self._serving)
+
+    def pass_over(self, reason: str) -> bool:
+        """Leave the source out that gave the last search, which failed as a whole; False where no other one is left."""
+        self._passed[self._serving] = f"{self._links[self._serving][0]}: {reason}"
+        return len(self._passed) < len(self._links)
+
+    def keep_to(self, other: ImageryChain) -> None:
+        """Use the source that serves `other`, a chain of the same links, and no other one; nothing if none served it."""
+        if not other._has_served:
+            return
+        label = self._links[other._serving][0]
+        for number, (name, _) in enumerate(self._links):
+            if number != other._serving:
+                told = other._passed.get(number, f"{name}: {label} serves other parcels, and mixing is off")
+                self._passed.setdefault(number, told)
+        # What was wrong with the sources before it is known, and is the reason of these rows, too.
+        for number, told in enumerate(other._reasons[: other._serving]):
+            self._passed[number] = told
 
     def alternatives(self, day: date, reason: str) -> Iterator[list[Scene]]:
         """The day's scenes from each source after the one that serves, where mixing is allowed."""

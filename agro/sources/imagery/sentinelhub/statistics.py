@@ -16,7 +16,7 @@ from shapely import set_precision
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
-from agro.schema.errors import PrivacyError, SourceError
+from agro.schema.errors import OfflineError, PrivacyError, SourceError
 from agro.schema.region import MaskOptions, ObservationOptions
 from agro.schema.tables import empty, validate
 from agro.sources.imagery.names import solar_day
@@ -129,13 +129,13 @@ class Statistics:
         answers = together(work.answer, asked)
         rows: list[dict[str, Any]] = []
         rejected: list[dict[str, str]] = []
-        failures = [answer for answer in answers if isinstance(answer, SourceError)]
+        failures = [answer for answer in answers if isinstance(answer, (SourceError, OfflineError))]
         passing = [error for error in failures if error.transient]
         if asked and passing and len(failures) == len(asked):
             # Nobody was served: the next provider of the chain may do better.
             raise passing[-1]
         for parcel, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, SourceError):
+            if isinstance(answer, (SourceError, OfflineError)):
                 rejected.append(rejection(parcel.uid, str(answer), answer.do or "The other parcels go on"))
             else:
                 work.read(parcel, answer, rows, rejected)
@@ -203,11 +203,11 @@ class _Work:
         self._script = statistics_script(indices, mask.drop)
 
     def answer(self, parcel: _Parcel) -> Any:
-        """The provider's answer, or the SourceError that stands for it."""
+        """The provider's answer, or the SourceError (offline: OfflineError) that stands for it."""
         call = self._api.call(parcel, self._script, self._begins, self._ends, self._indices)
         try:
             document = self._api._client.fetch(call).json()
-        except SourceError as error:
+        except (SourceError, OfflineError) as error:
             return error
         if not isinstance(document, dict) or document.get("status") != "OK":
             # What failed may work next time.
