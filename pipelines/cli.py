@@ -38,6 +38,8 @@ from pipelines.printing import (
     print_rejected,
     progress_bar,
 )
+from pipelines.report_command import report_command
+from pipelines.send_command import opt_out_command, send_command
 from pipelines.yield_command import yield_app
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ app.add_typer(evaluate_app, name="evaluate")
 app.command("plan")(plan_command)
 app.command("doctor")(doctor_command)
 app.command("cost")(cost_command)
+app.command("report")(report_command)
+app.command("send")(send_command)
+app.command("opt-out")(opt_out_command)
 app.add_typer(yield_app, name="yield")
 
 

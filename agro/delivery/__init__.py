@@ -1,0 +1,1 @@
+"""Sending what was let out: recipients, channels, and the record of what went to whom."""
