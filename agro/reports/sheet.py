@@ -75,7 +75,7 @@ def parcel_sheet(
 
 
 def grower_sheet(bulletin: Bulletin, lines: Sequence[ParcelLine], owner_ref: str, tr: Translator) -> SheetView:
-    """Lay out the sheet of a grower's parcels; `owner_ref` is a pseudonym. More than about twelve parcels flow to a second page."""
+    """Lay out the sheet of a grower's parcels; `owner_ref` is a pseudonym. More than about nine parcels flow to a second page."""
     to_irrigate = [line for line in lines if line.state == "irrigate"]
     volume = float(sum(line.volume_m3 or 0.0 for line in to_irrigate))
     awaiting = sum(line.state == "awaiting" for line in lines)
