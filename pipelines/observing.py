@@ -31,8 +31,10 @@ from pipelines.units import Manifest
 
 #: Room around the parcels, so that clouds just outside are dilated into them.
 MARGIN_M = 300.0
-#: Days read at a time from sources that can be: as many as a small machine has cores, so that memory stays bounded.
+#: Days read at a time from sources that can be: as many as a small machine has cores.
 AT_ONCE = 2
+#: Memory for the pixels of the days read at a time; one day of the largest grid is read whatever it takes.
+PIXEL_BYTES = 2.5e9
 
 Progress = Callable[[str, int, int], None]
 
@@ -123,7 +125,7 @@ def observe_period(
     a `manifest`, each day of each block is a unit: done once, reused while its scenes, parcels and options stay the
     same. A unit that fails is listed in ``rejected`` and the others go on; with `retry_failed`, units that left anything
     out are done again though nothing that they depend on has changed. Where the source can be read from several
-    threads, :data:`AT_ONCE` days are read at a time; results come in the same order.
+    threads, up to :data:`AT_ONCE` days are read at a time; results come in the same order.
 
     Raises
     ------
@@ -186,7 +188,7 @@ def observe_period(
     done: dict[date, list[tuple[Block, list[pd.DataFrame]]]] = {day: [] for day, _ in days}
     total = len(days) * len(blocks)
     progress("imagery", 0, total)
-    at_once = AT_ONCE if getattr(source, "concurrent", False) else 1
+    at_once = days_at_once(blocks, len(bands)) if getattr(source, "concurrent", False) else 1
     for number, (day, block, tables) in enumerate(in_order(jobs(), at_once), start=1):
         done[day].append((block, tables))
         progress("imagery", number, total)
@@ -265,6 +267,15 @@ def observe_region(
         frozenset().union(*(one.read for one in found)),
         frozenset().union(*(one.reused for one in found)),
     )
+
+
+def days_at_once(blocks: Sequence[Block], bands: int) -> int:
+    """How many days of the largest block fit into :data:`PIXEL_BYTES`, at least 1 and at most :data:`AT_ONCE`.
+
+    A pixel of one scene takes about 150 bytes on the way and 25 more for each band: measured, benchmarks/RESULTS.md.
+    """
+    largest = max((block.grid.width * block.grid.height for block in blocks), default=1)
+    return int(min(AT_ONCE, max(1, PIXEL_BYTES // (largest * (150 + 25 * bands)))))
 
 
 def in_order(jobs: Iterator[Callable[[], T]], at_once: int) -> Iterator[T]:

@@ -16,10 +16,12 @@ from rasterio.transform import from_origin
 from shapely.geometry import box
 
 from agro.parcels import read_parcels
+from agro.parcels.blocks import Block
 from agro.schema.errors import NoDataError
+from agro.schema.grid import Grid
 from agro.schema.region import ImagerySpec, MaskOptions, ObservationOptions, ParcelsSource
 from agro.sources.imagery import ImagerySource, open_imagery
-from pipelines.observing import Observed, in_order, observe_period, observe_region
+from pipelines.observing import Observed, days_at_once, in_order, observe_period, observe_region
 from pipelines.units import Manifest
 
 DAYS = (date(2022, 3, 1), date(2022, 3, 6))
@@ -258,3 +260,12 @@ def test_only_units_that_left_something_out_are_retried(
     assert (retried.days_read, retried.days_reused) == (1, 1) and not len(retried.rejected)
     assert retried.observations["mean"].notna().all() and len(retried.observations) == len(few) * len(DAYS)
     assert (again(True).days_read, again(True).days_reused) == (0, 2)
+
+
+@pytest.mark.parametrize(("side_px", "bands", "expected"), [(500, 10, 2), (2_100, 2, 2), (2_100, 10, 1), (4_000, 1, 1)])
+def test_fewer_days_are_read_at_a_time_where_memory_would_not_hold_them(
+    side_px: int, bands: int, expected: int
+) -> None:
+    small = Block("a", Grid("EPSG:32629", 0.0, 0.0, 10.0, 10, 10), np.array([0]))
+    large = Block("b", Grid("EPSG:32629", 0.0, 0.0, 10.0, side_px, side_px), np.array([1]))
+    assert days_at_once([small, large], bands) == expected
