@@ -39,7 +39,10 @@ class Costs:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         tables = {"months": self.months, "parcels": self.parcels, "per_ha_week": self.per_ha_week}
-        return {name: table.to_dict("records") for name, table in tables.items()}
+        # A number that there is none of is null in JSON.
+        return {
+            name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items()
+        }
 
 
 def read_costs(workspace: Path, price_per_1000_pu: float | None = None) -> Costs:

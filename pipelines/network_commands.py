@@ -143,7 +143,7 @@ def cost_command(
             f"{row['estimated_mb']:,.2f}",
         )  # fmt: skip
     print_table(table)
-    for row in costs.per_ha_week.to_dict("records"):
+    for row in costs.as_dict()["per_ha_week"]:
         if row["area_ha"] is None:
             out.print(f"{row['region']}: no run yet, so no area to divide by")
             continue

@@ -97,8 +97,13 @@ def read_remote(
     for last in (False, True):
         try:
             return _read_remote(file, grid, windows, nodata)
+        except SourceError:
+            if last or not file.changed:
+                raise
+            # Pieces kept of the old file would fail for ever.
+            file.forget()
         except RasterioError as error:
-            if file.failure:
+            if file.failure and not (file.changed and not last):
                 raise file.failure from error
             # Damaged on the way, or at the provider: fetched once more to tell.
             file.forget()

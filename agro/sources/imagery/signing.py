@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Mapping
@@ -37,9 +38,20 @@ class TokenSigner:
         """The address with a token that still lives."""
         with self._lock:
             if renew or self._token is None or datetime.now(UTC) > self._until - LEEWAY:
-                told = self._client.fetch(Call(self._url, ttl_s=0, piece="signing token")).json()
-                self._token, self._until = str(told["token"]), _moment(told.get("msft:expiry"))
+                told = self._client.fetch(Call(self._url, ttl_s=0, piece="signing token", check=_token_fault)).json()
+                self._token, self._until = told["token"], _moment(told.get("msft:expiry"))
             return f"{url}{'&' if urlsplit(url).query else '?'}{self._token}", {}
+
+
+def _token_fault(content: bytes) -> str:
+    told = json.loads(content)
+    if not isinstance(told, dict) or not isinstance(told.get("token"), str) or not told["token"]:
+        return "no signing token in the answer"
+    try:
+        _moment(told.get("msft:expiry"))
+    except (ValueError, AttributeError):
+        return "the signing token's end is no time"
+    return ""
 
 
 def _moment(text: str | None) -> datetime:

@@ -181,7 +181,8 @@ class CopernicusStac(StacApi):
         super().__init__(remote, url, collection, max_cloud_pct)
         known = provider(self.name)
         endpoint = checked_url(storage_url or known.storage_url or "", "imagery.options.storage_url")
-        self.signer = StorageSigner(endpoint, known.keys)
+        # Offline nothing is signed, and what is kept needs no keys.
+        self.signer = None if remote.network.offline else StorageSigner(endpoint, known.keys)
 
 
 def _next(document: dict[str, Any], call: Call) -> tuple[str, str, Any] | None:

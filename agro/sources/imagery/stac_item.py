@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -68,7 +69,8 @@ def _scene(item: dict[str, Any], folder: Path, where: str, provider: str) -> Sce
     product = product_in(
         str(properties.get("s2:product_uri") or properties.get("sentinel:product_id") or item["id"])
     )  # fmt: skip
-    if str(properties.get("s2:product_type", "")).startswith("S2MSI1") or (product and product.level == "L1C"):
+    _refuse_other_sensors(properties, where)
+    if _is_top_of_atmosphere(item, properties) or (product and product.level == "L1C"):
         raise SourceError(
             "Level-1C is reflectance at the top of the atmosphere", where=where, do="Fetch the Level-2A product"
         )
@@ -110,6 +112,25 @@ def _scene(item: dict[str, Any], folder: Path, where: str, provider: str) -> Sce
         note=note,
         files=tuple(path for path in paths.values() if not is_remote(path)),
     )
+
+
+def _refuse_other_sensors(properties: dict[str, Any], where: str) -> None:
+    """Bands of another sensor have the same common names, other wavelengths and no scene classification."""
+    for key in ("constellation", "platform"):
+        told = str(properties.get(key) or "")
+        plain = re.sub(r"[^a-z0-9]", "", told.lower())
+        if plain and not plain.startswith(("sentinel2", "s2")):
+            raise SourceError(
+                f"of {told}, not of Sentinel-2",
+                where=where,
+                do="Name a collection of Sentinel-2 Level-2A in region.yaml",
+            )
+
+
+def _is_top_of_atmosphere(item: dict[str, Any], properties: dict[str, Any]) -> bool:
+    level = str(properties.get("processing:level", "")).upper()
+    kind = str(properties.get("s2:product_type", ""))
+    return kind.startswith("S2MSI1") or level in ("L1", "L1C") or str(item.get("collection", "")).endswith("l1c")
 
 
 def _best_assets(assets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -56,7 +56,8 @@ class Cache:
         self.folder = folder
         self._clock = clock
         self.max_bytes = max_bytes
-        self._written = 0
+        # Full, so that the first answer of a process looks at the bound: many short runs fill the disk as one long one does.
+        self._written = max_bytes
         try:
             (folder / "locks").mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -53,6 +53,8 @@ class RangeFile:
         self.signer = signer
         self.purpose = purpose or Purpose()
         self.failure: AgroError | None = None
+        #: The provider has another file by now than the one whose pieces are kept.
+        self.changed = False
         self.size = -1
         self._tag: str | None = None
         self._held: OrderedDict[int, bytes] = OrderedDict()
@@ -100,7 +102,7 @@ class RangeFile:
                 for number in range(-(-max(self.size, 1) // PIECE)):
                     cache.drop(self._key(number))
             self._held.clear()
-            self.size, self._tag, self.failure = -1, None, None
+            self.size, self._tag, self.failure, self.changed = -1, None, None, False
 
     def _need(self, numbers: range) -> dict[int, bytes]:
         """The pieces, from memory, from the cache, and the rest from the provider in one request a run."""
@@ -182,6 +184,7 @@ class RangeFile:
             )
         tag = headers.get("etag") or headers.get("last-modified") or ""
         if self.size >= 0 and (int(total.group(1)) != self.size or tag != self._tag):
+            self.changed = True
             raise SourceError("the file changed while it was read", where=self.url, do="Run it again", transient=True)
         self.size, self._tag = int(total.group(1)), tag
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
-from protocol_server import Reply
+from protocol_server import ProtocolServer, Reply, file_reply
+from rasterio.io import MemoryFile
+from rasterio.transform import from_origin
 from stac_server import StacServer
 
 from agro.parcels import read_parcels
@@ -19,9 +22,11 @@ from agro.schema.errors import BudgetError, ConfigError, NoDataError, SourceErro
 from agro.schema.grid import CELL_M, Cells, Grid
 from agro.schema.region import ImagerySpec, load_region
 from agro.sources.imagery import Remote, open_imagery
+from agro.sources.imagery.raster import read_remote
 from agro.sources.imagery.stac_folder import StacFolder
 from agro.sources.net import Budget, Cache, Ledger, Network, OutboundGuard, RetryPolicy
 from agro.sources.net.budget import Limits
+from agro.sources.net.range_file import PIECE, RangeFile
 from agro.water.tables import CROPS_FILE
 
 CRS = "EPSG:32629"
@@ -173,6 +178,77 @@ def test_storage_keys_are_asked_for_and_sign_the_request(server, parcels, tmp_pa
     request = server.asked("/cog/")[0]
     assert request.query["X-Amz-Credential"].startswith("me/") and len(request.query["X-Amz-Signature"]) == 64
     assert not any("secret" in r.everything for r in server.received)
+
+
+def test_offline_what_is_kept_of_the_storage_needs_no_keys(server, parcels, tmp_path, monkeypatch):
+    monkeypatch.setenv("CDSE_S3_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("CDSE_S3_SECRET_ACCESS_KEY", "secret")
+    for item in server.items:
+        for asset in item["assets"].values():
+            asset["href"] = asset["href"].replace(f"{server.url}/cog/", "s3://cog/")
+    grid = grid_of(parcels)
+    source = source_of(server, parcels, tmp_path, "cdse-stac", storage_url=server.url)
+    expected = source.read(source.search(START, END).scenes[0], "red", grid)
+    monkeypatch.delenv("CDSE_S3_ACCESS_KEY_ID")
+    monkeypatch.delenv("CDSE_S3_SECRET_ACCESS_KEY")
+    offline = source_of(server, parcels, tmp_path, "cdse-stac", storage_url=server.url, offline=True)
+    np.testing.assert_array_equal(offline.read(offline.search(START, END).scenes[0], "red", grid), expected)
+
+
+@pytest.mark.parametrize("told", [{"detail": "busy"}, [], {"token": None}, {"token": "sig=1", "msft:expiry": "soon"}])
+def test_a_signing_service_that_gives_no_token_is_a_failure_that_may_pass(sample_tiles, parcels, tmp_path, told):
+    server = StacServer(sample_tiles / "imagery", signed=True)
+    try:
+        server.route("/sas/token/", told)
+        source = source_of(server, parcels, tmp_path, "planetary-computer", signing_url=f"{server.url}/sas")
+        scene = source.search(START, END).scenes[0]
+        with pytest.raises(SourceError, match="token") as raised:
+            source.read(scene, "red", grid_of(parcels))
+        assert raised.value.transient
+    finally:
+        server.close()
+
+
+def test_a_file_that_was_replaced_at_the_provider_is_fetched_anew(parcels, tmp_path):
+    grid = grid_of(parcels)
+    rng = np.random.default_rng(1)
+
+    def written(height: int) -> bytes:
+        profile = {"driver": "GTiff", "width": grid.width, "height": height, "count": 1, "dtype": "int32"}
+        with MemoryFile() as memory:
+            with memory.open(
+                crs=grid.crs, transform=from_origin(grid.left, grid.top, 10, 10), nodata=0, **profile
+            ) as out:
+                out.write(rng.integers(1, 9000, (height, grid.width)).astype("int32"), 1)
+            return memory.read()
+
+    old, new = written(grid.height), written(grid.height + 1)
+    assert len(old) > 2 * PIECE, "the pixels have to lie in another piece than the header"
+    server = ProtocolServer()
+    try:
+        server.route("/file.tif", lambda request: file_reply(request, old, '"old"'))
+        network = Network(Cache(tmp_path / "cache"), policy=QUICK)
+        RangeFile(network.client("p"), f"{server.url}/file.tif").open()
+        server.route("/file.tif", lambda request: file_reply(request, new, '"new"'))
+        whole = [(slice(0, grid.height), slice(0, grid.width))]
+        got = read_remote(RangeFile(network.client("p"), f"{server.url}/file.tif"), grid, whole)
+    finally:
+        server.close()
+    with MemoryFile(new) as memory, memory.open() as dataset:
+        np.testing.assert_array_equal(got, dataset.read(1)[: grid.height])
+
+
+def test_other_sensors_and_levels_in_the_answer_are_left_out_by_name(server, parcels, tmp_path):
+    expected = source_of(server, parcels, tmp_path / "a").search(START, END)
+    one = next(item for item in server.items if item["id"] == expected.scenes[0].scene_id)
+    landsat, raw = copy.deepcopy(one), copy.deepcopy(one)
+    landsat["id"], landsat["properties"]["platform"] = "LC09_L2SP_202038_20220320_02_T1", "landsat-9"
+    raw["id"], raw["collection"] = "S2A_29SPR_20220320_0_L1C", "sentinel-2-l1c"
+    server.items = [*server.items, landsat, raw]
+    found = source_of(server, parcels, tmp_path / "b").search(START, END)
+    assert [s.scene_id for s in found.scenes] == [s.scene_id for s in expected.scenes]
+    told = found.rejected.set_index("item")["reason"]
+    assert "landsat-9" in told[landsat["id"]] and "top of the atmosphere" in told[raw["id"]]
 
 
 def test_jpeg2000_is_read_in_parts(parcels, sample_tiles, tmp_path):

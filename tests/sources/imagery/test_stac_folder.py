@@ -250,7 +250,7 @@ class TestRecordedItems:
         offered = [f["collection"] for answer in answers[1:] for f in answer["features"]]
         reasons = found.rejected["reason"]
         assert reasons.str.contains("Level-1C").sum() == offered.count("sentinel-2-l1c") == 5
-        assert reasons.str.contains("no band known").sum() == offered.count("sentinel-1-grd") == 3
+        assert reasons.str.contains("not of Sentinel-2").sum() == offered.count("sentinel-1-grd") == 3
         assert len(found.scenes) + len(found.rejected) == len(offered)
 
     def test_planetary_computer(self, shared_data: Path, tmp_path: Path) -> None:

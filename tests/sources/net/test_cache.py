@@ -243,3 +243,9 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("")
     with pytest.raises(AgroError, match="cannot be made"):
         Cache(tmp_path / "cache")
+
+
+def test_short_runs_together_keep_within_the_bound(tmp_path: Path) -> None:
+    for number in range(40):  # each a process of its own, and far below the bound
+        Cache(tmp_path / "cache", max_bytes=20_000).keep(Cache.key(f"answer {number}"), bytes(1_000), {})
+    assert Cache(tmp_path / "cache").size_bytes() <= 22_000
