@@ -14,6 +14,7 @@ import geopandas as gpd
 from agro.schema.errors import AgroError, NoDataError
 from agro.schema.region import ImagerySpec, Region, SoilSpec
 from agro.sources.imagery import ImagerySource, Remote, open_imagery
+from agro.sources.imagery.chain import misspelt
 from agro.sources.imagery.cog_cost import plan_parts, plan_whole_tiles
 from agro.sources.imagery.sentinelhub.cost import plan_process, plan_search, plan_statistical
 from agro.sources.net import Network
@@ -175,6 +176,8 @@ def _scenes(spec: ImagerySpec, region: Region, remote: Remote, plan: Plan, notes
         notes.append(f"{low} to {high} scenes expected")
         return high, "expected"
     except AgroError as error:
+        if misspelt(error):
+            raise
         notes.append(f"not asked: {error.what}")
         return high, "expected"
     days = len({scene.date for scene in found})

@@ -200,6 +200,9 @@ def test_a_wrong_option_is_said_and_not_taken_for_an_outage(region, tmp_path, se
     write_imagery(region, {"kind": "earth-search", "options": options}, links(servers)[1])
     with pytest.raises(ConfigError, match=r"imagery\.options"):
         observe(region, tmp_path)
+    told = ["plan", "--region", str(region), "--date", "2022-04-11", "--workspace", str(tmp_path)]
+    result = CliRunner().invoke(app, [*told, "--cache", str(tmp_path / "cache")])
+    assert isinstance(result.exception, ConfigError) and "imagery.options" in str(result.exception)
 
 
 def test_plan_asks_nobody_and_then_the_catalogue(region, tmp_path, servers):

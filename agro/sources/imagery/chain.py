@@ -70,7 +70,7 @@ class ImageryChain:
             except FINAL:
                 raise
             except AgroError as error:
-                if len(self._links) == 1 or _misspelt(error):
+                if len(self._links) == 1 or misspelt(error):
                     raise
                 self._reasons.append(f"{label}: {error.what}")
                 rows.append(_row(label, error, number + 1 < len(self._links)))
@@ -144,7 +144,7 @@ class ImageryChain:
         return [replace(scene, source_reason=told) if number else scene for scene in scenes]
 
 
-def _misspelt(error: AgroError) -> bool:
+def misspelt(error: AgroError) -> bool:
     """Whether the region file is wrong, which a person has to mend; keys that are not set are another matter."""
     return isinstance(error, ConfigError) and error.where.startswith("imagery")
 

@@ -110,7 +110,8 @@ def daily_table(document: Any) -> pd.DataFrame:
             if ours in REQUIRED:
                 raise SourceError(f"the answer of {PROVIDER} lacks {theirs}", where=PROVIDER)
             continue
-        given = (units.get(theirs) or {}).get("units") if isinstance(units, dict) else None
+        told = units.get(theirs) if isinstance(units, dict) else None
+        given = told.get("units") if isinstance(told, dict) else None
         if given != unit:
             raise SourceError(f"{PROVIDER} gives {theirs} in {given!r}, not in {unit}", where=PROVIDER)
         days = pd.to_datetime(pd.Series(list(values), dtype=object), format="%Y%m%d", errors="coerce")

@@ -14,11 +14,11 @@ import pytest
 from protocol_server import Reply
 from weather_server import WeatherServer, weather_of
 
-from agro.schema.errors import BudgetError, ConfigError, NoDataError
+from agro.schema.errors import BudgetError, ConfigError, NoDataError, SourceError
 from agro.schema.region import Place, WeatherSpec
 from agro.sources.net import Budget, Cache, Ledger, Network, OutboundGuard, RetryPolicy
 from agro.sources.net.budget import Limits
-from agro.sources.weather import WeatherResult, load_weather
+from agro.sources.weather import WeatherResult, load_weather, power
 from agro.sources.weather.openmeteo import call_weight
 from agro.sources.weather.plan import weather_cost
 from agro.water.reference_et import add_et0
@@ -561,3 +561,13 @@ def test_names_units_and_missing_code_are_those_of_a_recorded_answer(shared_data
             assert units[theirs] == unit
     assert {"T2M_MAX", "T2M_MIN", "RH2M"} <= set(units)
     assert float(re.search(r"availability range: (\S+)", body).group(1)) in MISSING_CODES  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("told", ["C", ["C"], 5, None])
+def test_power_without_a_unit_is_refused(told: object) -> None:
+    series = {name: {"20220401": 5.0} for name, _, _ in power.DAILY}
+    document = {
+        "header": {"fill_value": -999}, "properties": {"parameter": series}, "parameters": dict.fromkeys(series, told),
+    }  # fmt: skip
+    with pytest.raises(SourceError, match="not in C"):
+        power.daily_table(document)
