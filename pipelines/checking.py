@@ -58,7 +58,9 @@ def check_region(folder: Path, as_of: date | None = None) -> Check:
     check.lines.append(f"parcels     {len(inputs.parcels)}, {area_ha:.1f} ha: {crops}")
     newest = _imagery(inputs, check, rejected)
     day = as_of or newest
-    if day is None:
+    if day is None and all(spec.path is None for spec in inputs.region.imagery):
+        check.lines.append("weather, soil, irrigation and rules: give a date to check them: --date")
+    elif day is None:
         check.problems.append("weather: without a scene, give the date to check: --date")
     else:
         _rest(inputs, day, check, rejected)

@@ -209,17 +209,35 @@ def new_region_command(
         date | None, typer.Option(parser=parse_date, metavar="YYYY-MM-DD", help="Sowing date where the file is silent.")
     ] = None,
     elevation: Annotated[float | None, typer.Option(help="Metres above sea level.")] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Add providers that need no account: imagery, weather, soil.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the folder of a new region: region.yaml to fill in, or filled in from the options.
 
     Example: agro new-region my-region --parcels fields.gpkg --imagery scenes --climatology normals.csv
     --crop wheat_winter --system sprinkler --elevation 450
+
+    Without files but the parcels: agro new-region my-region --parcels fields.gpkg --online --crop olive --system drip
+    --elevation 450
     """
     from pipelines.new_region import RegionOptions, new_region
 
     options = RegionOptions(
-        parcels, imagery, station, forecast, climatology, soil, texture, irrigation, crop, system, sowing, elevation
+        parcels,
+        imagery,
+        station,
+        forecast,
+        climatology,
+        soil,
+        texture,
+        irrigation,
+        crop,
+        system,
+        sowing,
+        elevation,
+        online,
     )
     missing = new_region(folder, options)
     if as_json:

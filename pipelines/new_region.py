@@ -35,6 +35,13 @@ class RegionOptions:
     system: str | None = None
     sowing: date | None = None
     elevation: float | None = None
+    online: bool = False
+
+
+#: Links that need no account, put where they belong in a chain.
+ONLINE_IMAGERY = ("earth-search", "planetary-computer")
+ONLINE_WEATHER = ("openmeteo", "power")
+ONLINE_SOIL = ("soilgrids",)
 
 
 def new_region(folder: Path, options: RegionOptions) -> list[str]:
@@ -83,16 +90,22 @@ def new_region(folder: Path, options: RegionOptions) -> list[str]:
     def named(path: Path) -> str:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
+    def files(*links: tuple[str, Path | None]) -> list[dict[str, Any]]:
+        return [{"kind": kind, "path": named(path)} for kind, path in links if path]
+
+    def online(*kinds: str) -> list[dict[str, Any]]:
+        return [{"kind": kind} for kind in kinds] if options.online else []
+
+    # Own measurements first, providers next, averages last.
     weather = [
-        {"kind": kind, "path": named(path)}
-        for kind, path in (
-            ("station", options.station),
-            ("forecast", options.forecast),
-            ("climatology", options.climatology),
-        )
-        if path
+        *files(("station", options.station), ("forecast", options.forecast)), *online(*ONLINE_WEATHER),
+        *files(("climatology", options.climatology)),
+    ]  # fmt: skip
+    imagery = [
+        *([{"kind": detect_kind(options.imagery), "path": named(options.imagery)}] if options.imagery else []),
+        *online(*ONLINE_IMAGERY),
     ]
-    soil: list[dict[str, Any]] = [{"kind": "table", "path": named(options.soil)}] if options.soil else []
+    soil = [*files(("table", options.soil)), *online(*ONLINE_SOIL)]
     defaults = {"crop": options.crop, "irrigation": options.system, "sowing_date": options.sowing}
     name = "".join(c if c.isalnum() else "-" for c in folder.resolve().name.lower()).strip("-") or "region"
     body: dict[str, Any] = {
@@ -107,9 +120,7 @@ def new_region(folder: Path, options: RegionOptions) -> list[str]:
             "path": named(options.parcels) if options.parcels else FILL_IN,
             "defaults": {k: v for k, v in defaults.items() if v is not None},
         },
-        "imagery": {"kind": detect_kind(options.imagery), "path": named(options.imagery)}
-        if options.imagery
-        else {"kind": "stac", "path": FILL_IN},
+        "imagery": imagery or [{"kind": "stac", "path": FILL_IN}],
         "weather": weather or [{"kind": "station", "path": FILL_IN}],
         "soil": [*soil, {"kind": "texture", "texture": options.texture}],
         **({"irrigation": named(options.irrigation)} if options.irrigation else {}),

@@ -101,10 +101,32 @@ def test_an_error_for_machines(tmp_path: Path) -> None:
     assert done.returncode == 1 and body["error"] == "ConfigError" and body["do"]
 
 
+def test_a_region_without_files_but_its_parcels(tmp_path: Path, sample_tiles: Path) -> None:
+    told = (
+        "--parcels",
+        sample_tiles / "parcels.geojson",
+        "--online",
+        "--crop",
+        "olive",
+        "--system",
+        "drip",
+        "--elevation",
+        "450",
+    )
+    made = agro("new-region", tmp_path / "mine", *told, "--json")
+    assert made.returncode == 0 and not json.loads(made.stdout)["to_fill_in"], made.stderr
+    body = yaml.safe_load((tmp_path / "mine" / "region.yaml").read_text(encoding="utf-8"))
+    assert [link["kind"] for link in body["imagery"]] == ["earth-search", "planetary-computer"]
+    assert [link["kind"] for link in body["weather"]] == ["openmeteo", "power"]
+    assert [link["kind"] for link in body["soil"]] == ["soilgrids", "texture"]
+    checked = agro("check", "region", tmp_path / "mine")
+    assert checked.returncode == 0 and "agro doctor asks" in checked.stdout, checked.stdout
+
+
 def test_new_region_lists_what_to_fill_in_and_never_overwrites(tmp_path: Path) -> None:
     done = agro("new-region", tmp_path / "mine", "--json")
     missing = json.loads(done.stdout)["to_fill_in"]
-    assert done.returncode == 0 and "imagery.path" in missing and "place.elevation_m" in missing
+    assert done.returncode == 0 and "imagery.0.path" in missing and "place.elevation_m" in missing
     again = agro("new-region", tmp_path / "mine")
     assert again.returncode == 1 and "already" in again.stderr
     assert "place.latitude" in agro("check", "region", tmp_path / "mine").stderr
