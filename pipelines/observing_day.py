@@ -16,7 +16,7 @@ from agro import indices
 from agro.imagery import Day, read_day
 from agro.parcels import CoverageWeights, observe_day
 from agro.parcels.blocks import Block
-from agro.schema.errors import AgroError, BudgetError, PrivacyError
+from agro.schema.errors import FINAL, AgroError
 from agro.schema.provenance import digest_of
 from agro.schema.region import MaskOptions, ObservationOptions
 from agro.schema.tables import empty, validate
@@ -135,7 +135,7 @@ def make(
     try:
         one = read_one_day(work, scenes, weights)
         parts, passing = [one.observations, one.scenes, one.rejected], one.passing
-    except (BudgetError, PrivacyError):
+    except FINAL:
         # Days done so far are kept; the run as a whole stops.
         raise
     except AgroError as error:

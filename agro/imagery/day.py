@@ -16,7 +16,7 @@ from agro.imagery.mask import quality_flags
 from agro.imagery.merge import ReadScene, merge
 from agro.imagery.scene import Reader, SceneLike
 from agro.schema.bands import Quality
-from agro.schema.errors import AgroError, BudgetError, ContractError, NoDataError, PrivacyError, SourceError
+from agro.schema.errors import FINAL, AgroError, ContractError, NoDataError, SourceError
 from agro.schema.grid import Grid
 from agro.schema.region import MaskOptions
 from agro.schema.tables import empty, validate
@@ -94,7 +94,7 @@ def read_day(source: Reader[S], scenes: Sequence[S], grid: Grid, bands: Sequence
         rows.append(row)
         try:
             one = _Reading(source, scene, grid, mask, rejected, passing).read(wanted)
-        except (BudgetError, PrivacyError):
+        except FINAL:
             # Not the scene's fault: nothing else is to be asked for either.
             raise
         except AgroError as error:

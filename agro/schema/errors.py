@@ -65,3 +65,11 @@ class BudgetError(AgroError):
 
 class PrivacyError(AgroError):
     """A request would show what must not leave this machine; it was not sent."""
+
+
+class StorageError(AgroError):
+    """The machine cannot keep what comes, e.g. on a full disk; going on would have it paid for again."""
+
+
+#: What no other scene, day or provider would change: the run as a whole stops.
+FINAL = (BudgetError, PrivacyError, StorageError)

@@ -15,7 +15,7 @@ from protocol_server import Reply
 from stac_server import StacServer
 from typer.testing import CliRunner
 
-from agro.schema.errors import AgroError, BudgetError, ConfigError
+from agro.schema.errors import AgroError, BudgetError, ConfigError, StorageError
 from agro.sources.net import RetryPolicy
 from agro.sources.net.budget import Limits
 from pipelines.cli import app
@@ -185,6 +185,21 @@ def test_the_budget_stops_and_a_later_run_goes_on(region, tmp_path, expected, se
     assert len(servers[0].received) == 12 + spent["requests"]
     paths = [(r.path, r.headers.get("range")) for r in servers[0].asked("/cog/")]
     assert len(paths) == len(set(paths)), "something was fetched twice"
+
+
+def test_a_cache_that_cannot_be_written_stops_the_run_and_no_day_is_taken_for_done(region, tmp_path, expected, servers):
+    with pytest.raises(BudgetError):
+        observe(region, tmp_path, Limits(max_requests=5))
+    blocked = [path for number in range(256) if not (path := tmp_path / "cache" / f"{number:02x}").exists()]
+    for path in blocked:  # hardly any further answer finds its folder
+        path.write_text("")
+    with pytest.raises(StorageError, match="cache"):
+        observe(region, tmp_path)
+    assert len(servers[0].received) < 20, "asked on without a place for the answers"
+    for path in blocked:
+        path.unlink()
+    done, _ = observe(region, tmp_path)
+    same(done.observations, expected)
 
 
 def test_nothing_that_leaves_names_a_parcel(region, tmp_path, servers):

@@ -9,13 +9,10 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError, SourceError
+from agro.schema.errors import FINAL, AgroError, ConfigError, NoDataError, SourceError
 from agro.schema.grid import Grid
 from agro.schema.tables import validate
 from agro.sources.imagery.protocol import ImagerySource, Scene, SearchResult
-
-#: What no other source would change.
-FINAL = (BudgetError, PrivacyError)
 
 
 class ImageryChain:

@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from agro.schema.errors import AgroError
+from agro.schema.errors import AgroError, StorageError
 
 #: Default bound, bytes.
 MAX_BYTES = 20_000_000_000
@@ -86,7 +86,7 @@ class Cache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise AgroError(
+            raise StorageError(
                 f"the cache cannot be read: {error.strerror}", where=str(path), do="Check the disk"
             ) from error
         found = _unpacked(blob)
@@ -114,7 +114,7 @@ class Cache:
             finally:
                 beside.unlink(missing_ok=True)
         except OSError as error:
-            raise AgroError(
+            raise StorageError(
                 f"the cache cannot be written: {error.strerror}", where=str(self.folder),
                 do="Free space, or choose another: AGRO_CACHE=FOLDER",
             ) from error  # fmt: skip

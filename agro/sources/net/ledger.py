@@ -11,7 +11,7 @@ from sqlalchemy import Column, Float, Integer, MetaData, String, Table, create_e
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from agro.schema.errors import AgroError
+from agro.schema.errors import StorageError
 from agro.sources.net.budget import Estimate
 
 _META = MetaData()
@@ -83,9 +83,9 @@ class Ledger:
         frame["parcels"] = [json.loads(text) for text in frame["parcels"]]
         return frame
 
-    def _unusable(self, error: Exception) -> AgroError:
+    def _unusable(self, error: Exception) -> StorageError:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        return AgroError(
+        return StorageError(
             f"the ledger of requests cannot be used: {cause}", where=str(self.path),
             do="Free space, or move the file away: a new one is begun",
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import IO
 
 import httpx
 
-from agro.schema.errors import AgroError
+from agro.schema.errors import StorageError
 
 
 class Resume:
@@ -107,8 +107,8 @@ class Resume:
                 path.unlink(missing_ok=True)
 
 
-def _cannot_write(error: OSError, path: Path) -> AgroError:
-    return AgroError(
+def _cannot_write(error: OSError, path: Path) -> StorageError:
+    return StorageError(
         f"the cache cannot be written: {error.strerror}", where=str(path.parent),
         do="Free space, or choose another: AGRO_CACHE=FOLDER",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError
+from agro.schema.errors import FINAL, AgroError, ConfigError, NoDataError
 from agro.schema.region import Place, WeatherSpec
 from agro.schema.tables import empty, validate
 from agro.sources.net import Network
@@ -122,7 +122,7 @@ def _past(
             continue
         try:
             served = _served(spec, folder, days, lacking, place, network, rejected)
-        except (ConfigError, BudgetError, PrivacyError):
+        except (ConfigError, *FINAL):
             raise
         except AgroError as error:
             failures[number] = error.what

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from agro.schema.errors import AgroError, BudgetError, ConfigError, NoDataError, PrivacyError
+from agro.schema.errors import FINAL, AgroError, ConfigError, NoDataError
 from agro.schema.region import Place, WeatherSpec
 from agro.sources.net import Network
 from agro.sources.weather import files, openmeteo
@@ -51,7 +51,7 @@ def outlook(
             rows = _reaching(
                 _issued(spec, folder, as_of, ahead, place, network, rejected), spec, as_of, ahead, rejected
             )
-        except (ConfigError, BudgetError, PrivacyError):
+        except (ConfigError, *FINAL):
             raise
         except AgroError as error:
             rejected.append(rejection(f"{label(spec)} (days ahead)", error.what))
