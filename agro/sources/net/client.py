@@ -22,6 +22,7 @@ from agro.sources.net.call import Answer, Call, RetryPolicy
 from agro.sources.net.pace import Pace
 from agro.sources.net.reply import PU_HEADER, charged_pu, number, retry_after_s, words_of
 from agro.sources.net.resume import Resume
+from agro.sources.net.watch import Watch
 
 if TYPE_CHECKING:
     from agro.sources.net.network import Network
@@ -83,6 +84,7 @@ class Client:
             headers={"User-Agent": f"agro/{__version__}", "Accept-Encoding": "gzip"},
             limits=httpx.Limits(max_connections=8),
         )  # fmt: skip
+        self._watch = Watch()
         self.breaker = pybreaker.CircuitBreaker(
             fail_max=self.policy.circuit_failures, reset_timeout=self.policy.circuit_reset_s,
             exclude=[_is_lasting], throw_new_error_on_trip=False, name=provider,
@@ -255,6 +257,7 @@ class Client:
             request = self._http.build_request(
                 call.method, address, json=call.body, data=dict(call.form) if call.form else None, headers=headers,
                 timeout=httpx.Timeout(min(self.policy.stall_s, max(0.1, deadline - time.monotonic()))),
+                extensions={"trace": self._watch.trace},
             )  # fmt: skip
             # The signature is the provider's own word; what is looked at is what we say.
             shown = request.url if not call.signer else request.url.copy_with(query=_unsigned_query(call))
@@ -265,7 +268,8 @@ class Client:
         tally.attempts += 1
         response = None
         try:
-            response = self._sent(call, request, tally)
+            with self._watch.until(deadline):
+                response = self._sent(call, request, tally)
             return self._read(call, response, resume, deadline, tally)
         except httpx.UnsupportedProtocol as error:
             raise SourceError(f"{self.provider}: {error}", where=_shown(call.url), do="Check the address") from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import socket
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +18,7 @@ from protocol_server import ProtocolServer, Received, Reply, file_reply
 from quick_policy import QUICK
 
 from agro.schema.errors import BudgetError, NoDataError, SourceError
-from agro.sources.net import Budget, Cache, Call, Client, Network
+from agro.sources.net import Budget, Cache, Call, Client, Network, RetryPolicy
 from agro.sources.net.budget import Limits
 from agro.sources.net.reply import retry_after_s
 
@@ -365,3 +368,31 @@ def test_every_answer_is_checked_against_the_budget_as_it_comes(server: Protocol
     with pytest.raises(BudgetError, match="MB"):
         network.client("p").fetch(Call(f"{server.url}/file", expects="bytes"))
     network.close()
+
+
+def test_headers_that_come_drop_by_drop_end_at_the_deadline(network):
+    """Each byte comes in time, and the answer never begins."""
+    over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not over.wait(0.02):
+                connection.sendall(b"a")
+
+    policy = RetryPolicy(attempts=1, deadline_s=0.5, stall_s=5.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=drip, args=(listening,), daemon=True)
+        server.start()
+        given_up = threading.Timer(20.0, over.set)  # without a deadline the test fails instead of hanging
+        given_up.start()
+        try:
+            with pytest.raises(SourceError) as told:
+                network.client("drip", policy).fetch(Call(f"http://127.0.0.1:{listening.getsockname()[1]}/x"))
+            assert told.value.transient and not over.is_set()
+        finally:
+            over.set()
+            given_up.cancel()
+            server.join()
