@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from shapely.errors import ShapelyError
@@ -122,12 +123,14 @@ class StacApi:
             call = Call(
                 following[1], following[0], body=following[2], ttl_s=SEARCH_TTL_S, piece=piece, constants=constants
             )
+            wrong = ""
             if canonical_json([call.method, call.url, call.body]) in seen:
-                rejected.append(
-                    rejection(
-                        f"{self.name} {piece}", "the link to the next page leads back", "The pages before it are used"
-                    )
-                )
+                wrong = "the link to the next page leads back"
+            elif urlsplit(call.url).netloc != urlsplit(self.url).netloc:
+                # The search holds the region's box: for no other eyes.
+                wrong = "the link to the next page leads to another host"
+            if wrong:
+                rejected.append(rejection(f"{self.name} {piece}", wrong, "The pages before it are used"))
                 return found
         rejected.append(rejection(f"{self.name} {piece}", f"more than {MAX_PAGES} pages", "Shorten the period"))
         return found

@@ -304,6 +304,21 @@ def test_a_next_link_that_leads_back_ends_the_search_and_is_said(server, parcels
     assert "leads back" in found.rejected["reason"].iloc[0]
 
 
+def test_a_next_link_to_another_host_is_not_followed(server, parcels, tmp_path):
+    first = server._search
+
+    def elsewhere(request):
+        reply = first(request)
+        reply.body["links"] = [
+            {"rel": "next", "method": "POST", "href": "http://localhost:1/v1/search", "body": {"token": 3}}
+        ]
+        return reply
+
+    server.route("/v1/search", elsewhere)
+    found = source_of(server, parcels, tmp_path).search(START, END)
+    assert len(found.scenes) == server.page and "another host" in found.rejected["reason"].iloc[0]
+
+
 def test_an_item_that_comes_twice_counts_once_and_an_empty_page_ends(server, parcels, tmp_path):
     expected = source_of(server, parcels, tmp_path / "a").search(START, END)
     server.items = [*server.items, *server.items[:20]]
