@@ -95,6 +95,10 @@ class Outlook:
             # Where the root zone was full, what closed the day was water that found no room.
             rest = np.where(self.dr_mm[day] > 0.0, self.rest_mm[day], np.minimum(self.rest_mm[day], 0.0))
             dr[day] = np.clip(before - inflow[day] + eta[day] + rest, 0.0, taw)
+            if added_now_mm >= 0 and rain_mm >= 0:
+                # Water given up twice, by evaporation and by less stress, cannot leave the soil drier than without it.
+                beyond = np.maximum(dr[day] - self.dr_mm[day], 0.0)
+                dr[day], eta[day] = dr[day] - beyond, eta[day] - beyond
             if day == 0:  # rain that finds no room is not there to evaporate
                 left = np.clip(self.dr_mm[0] - dr[0], 0.0, left)
             before_old, before = self.dr_mm[day], dr[day]
