@@ -58,7 +58,7 @@ def check_region(folder: Path, as_of: date | None = None) -> Check:
     check.lines.append(f"parcels     {len(inputs.parcels)}, {area_ha:.1f} ha: {crops}")
     newest = _imagery(inputs, check, rejected)
     day = as_of or newest
-    if day is None and all(spec.path is None for spec in inputs.region.imagery):
+    if day is None and all(spec.over_network for spec in inputs.region.imagery):
         check.lines.append("weather, soil, irrigation and rules: give a date to check them: --date")
     elif day is None:
         check.problems.append("weather: without a scene, give the date to check: --date")
@@ -71,9 +71,9 @@ def check_region(folder: Path, as_of: date | None = None) -> Check:
 def _imagery(inputs: Inputs, check: Check, rejected: list[pd.DataFrame]) -> date | None:
     region = inputs.region
     for spec in region.imagery:
-        if spec.path is None:
+        if spec.over_network:
             check.lines.append(f"imagery     {spec.label}: over the network, not asked here (agro doctor asks)")
-    local = next((spec for spec in region.imagery if spec.path is not None), None)
+    local = next((spec for spec in region.imagery if not spec.over_network), None)
     if local is None:
         return None
     try:
@@ -98,12 +98,12 @@ def _imagery(inputs: Inputs, check: Check, rejected: list[pd.DataFrame]) -> date
 
 def _rest(inputs: Inputs, day: date, check: Check, rejected: list[pd.DataFrame]) -> None:
     region = inputs.region
-    remote = [spec.kind for spec in region.weather if spec.path is None]
+    remote = [spec.kind for spec in region.weather if spec.over_network]
     for kind in remote:
         check.lines.append(f"weather     {kind}: over the network, not asked here (agro doctor asks)")
     try:
         check_options(region.weather)
-        local = [spec for spec in region.weather if spec.path is not None]
+        local = [spec for spec in region.weather if not spec.over_network]
         forcing = load_weather(
             local, region.folder, season_start(region, day), day, region.advice.outlook_d, region.place
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -18,7 +19,7 @@ from agro.sources.net import RetryPolicy
 from agro.sources.soil import load_soil, probe_soil
 from agro.sources.weather import load_weather
 from agro.sources.weather.probe import probe_weather
-from pipelines.network import NetworkOptions, network_of_run, open_network, remote_of
+from pipelines.network import NetworkOptions, open_network, remote_of
 from pipelines.observing import parcel_crs, parcel_grid
 from pipelines.weekly import Inputs, read_inputs
 
@@ -72,7 +73,7 @@ def examine(folder: Path, as_of: date, workspace: Path, options: NetworkOptions 
     inputs = read_inputs(folder)
     region = inputs.region
     findings = []
-    with network_of_run(open_network(region, inputs.parcels, workspace, options)) as network:
+    with closing(open_network(region, inputs.parcels, workspace, options)) as network:
         # What is kept says nothing of who answers.
         network.cache = None
 
@@ -104,7 +105,7 @@ def examine(folder: Path, as_of: date, workspace: Path, options: NetworkOptions 
 
         def weather(number: int) -> str:
             spec = region.weather[number]
-            if spec.path is None:
+            if spec.over_network:
                 return "; ".join(probe_weather(spec, region.place, network))
             # A forecast serves only together with a past, so the whole file is read as the chain does.
             others = [climate for climate in region.weather if climate.kind == "climatology" and climate is not spec]
@@ -115,12 +116,12 @@ def examine(folder: Path, as_of: date, workspace: Path, options: NetworkOptions 
             if rows.empty:
                 raise NoDataError(
                     "; ".join(found.rejected["reason"].unique()[:2]) or f"no row of the days around {as_of}",
-                    where=spec.path, do="Check the file",
+                    where=spec.path or spec.kind, do="Check the file",
                 )  # fmt: skip
             return f"{rows['date'].nunique()} days, {rows['date'].min():%Y-%m-%d} to {rows['date'].max():%Y-%m-%d}"
 
         def soil(number: int) -> str:
-            if region.soil[number].kind not in ("table", "texture"):
+            if region.soil[number].over_network:
                 return probe_soil(region.soil[number], network)
             found = load_soil((region.soil[number],), region.folder, inputs.parcels, inputs.textures)
             served = found.soil["parcel_uid"].nunique()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,20 +47,10 @@ def open_network(
     )  # fmt: skip
 
 
-@contextmanager
-def network_of_run(network: Network) -> Iterator[Network]:
-    """The network, closed at the end."""
-    try:
-        yield network
-    finally:
-        network.close()
-
-
 def uses_network(region: Region) -> bool:
     """Whether any link of the region's chains may leave this machine."""
-    local = {"station", "forecast", "climatology", "table", "texture"}
-    others = {*(spec.kind for spec in region.weather), *(spec.kind for spec in region.soil)} - local
-    return bool(others) or any(spec.path is None for spec in region.imagery)
+    links = [*(s.over_network for s in region.imagery), *(s.over_network for s in region.weather)]
+    return any([*links, *(s.over_network for s in region.soil)])
 
 
 def remote_of(region: Region, parcels: gpd.GeoDataFrame, network: Network) -> Remote:

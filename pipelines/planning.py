@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -22,7 +23,7 @@ from agro.sources.net.budget import Estimate
 from agro.sources.providers import Provider, provider
 from agro.sources.soil import plan_soil
 from agro.sources.weather.plan import weather_cost
-from pipelines.network import NetworkOptions, network_of_run, open_network, remote_of
+from pipelines.network import NetworkOptions, open_network, remote_of
 from pipelines.weekly import read_inputs
 
 #: Days between two looks of one relative orbit with two satellites (Sentinel-2 User Handbook).
@@ -106,7 +107,7 @@ def plan_region(
     inputs = read_inputs(folder)
     region, parcels = inputs.region, inputs.parcels
     chosen = replace(options or NetworkOptions(), offline=not ask)
-    with network_of_run(open_network(region, parcels, workspace, chosen)) as network:
+    with closing(open_network(region, parcels, workspace, chosen)) as network:
         remote = remote_of(region, parcels, network)
         plan = Plan(
             region.place.id, len(parcels), float(parcels["metrics:area"].sum() / 1e4), len(remote.cells.members), start, end,
@@ -129,7 +130,7 @@ def expected_scenes(start: date, end: date) -> tuple[int, int]:
 def _imagery(
     spec: ImagerySpec, region: Region, parcels: gpd.GeoDataFrame, remote: Remote, plan: Plan
 ) -> list[PlanLine]:
-    if spec.path is not None:
+    if not spec.over_network:
         return [PlanLine("imagery", spec.label, "on this machine", None, "", Estimate())]
     known = provider(_provider_of(spec))
     notes = [known.licence, *(f"{key} is not set" for key in known.missing_keys)]
@@ -234,7 +235,7 @@ def _weather(region: Region, start: date, end: date, network: Network) -> list[P
 
 
 def _soil(spec: SoilSpec, parcels: gpd.GeoDataFrame) -> PlanLine:
-    if spec.kind in ("table", "texture"):
+    if not spec.over_network:
         return PlanLine("soil", spec.kind, "on this machine", None, "", Estimate())
     notes = ("the first time, about; nothing after", provider(spec.kind).licence)
     return PlanLine("soil", spec.kind, "tiles that hold the region", None, "", plan_soil(spec, parcels), None, notes)

@@ -43,6 +43,16 @@ class ImagerySpec(_Strict):
         """What it is called in messages."""
         return f"{self.kind} {self.path}" if self.path else self.kind
 
+    @property
+    def over_network(self) -> bool:
+        """Whether it asks a provider: what is on this machine has a path."""
+        return self.path is None
+
+
+#: Kinds of weather and of soil that are read from this machine.
+LOCAL_WEATHER = ("station", "forecast", "climatology")
+LOCAL_SOIL = ("table", "texture")
+
 
 class WeatherSpec(_Strict):
     """One link of the weather chain, best first."""
@@ -53,9 +63,14 @@ class WeatherSpec(_Strict):
 
     @model_validator(mode="after")
     def _path_where_needed(self) -> WeatherSpec:
-        if self.kind in ("station", "forecast", "climatology") and not self.path:
+        if not self.over_network and not self.path:
             raise ValueError(f"a {self.kind} needs a path")
         return self
+
+    @property
+    def over_network(self) -> bool:
+        """Whether it asks a provider."""
+        return self.kind not in LOCAL_WEATHER
 
 
 class SoilSpec(_Strict):
@@ -66,6 +81,11 @@ class SoilSpec(_Strict):
     texture: str | None = None
     options: dict[str, Any] = {}
     source: str = "survey"  # said on each row: laboratory, survey ...
+
+    @property
+    def over_network(self) -> bool:
+        """Whether it asks a provider."""
+        return self.kind not in LOCAL_SOIL
 
 
 class Mixing(_Strict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from agro.schema.errors import AgroError, BudgetError, ConfigError, StorageError
 from agro.sources.net import RetryPolicy
 from agro.sources.net.budget import Limits
 from pipelines.cli import app
-from pipelines.network import NetworkOptions, network_of_run, open_network, region_imagery
+from pipelines.network import NetworkOptions, open_network, region_imagery
 from pipelines.observing import Observed, observe_period
 from pipelines.units import Manifest
 from pipelines.weekly import read_inputs, run_weekly
@@ -79,7 +80,7 @@ def observe(
 ) -> tuple[Observed, dict]:
     inputs = read_inputs(folder)
     options = NetworkOptions(offline, limits or Limits(), workspace / "cache", QUICK)
-    with network_of_run(open_network(inputs.region, inputs.parcels, workspace, options)) as network:
+    with closing(open_network(inputs.region, inputs.parcels, workspace, options)) as network:
         done = observe_period(
             region_imagery(inputs.region, inputs.parcels, network), inputs.parcels, START, END, mask=inputs.region.mask,
             options=inputs.region.observe, crs=inputs.region.place.crs, manifest=Manifest(workspace / "region"),
